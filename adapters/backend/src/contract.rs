@@ -1,0 +1,50 @@
+use async_trait::async_trait;
+
+use crate::{
+    BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSpec, Progress, RestartMethod,
+    StopMethod,
+};
+
+/// What the broker may ask of a site's machine manager.
+///
+/// Rules that every implementation keeps (and [`crate::suite`] checks):
+/// - every call is bounded in time by the implementation, and may be dropped half way without leaking anything;
+/// - `provide_image` and `delete` are idempotent; `create` never makes two machines with one tag when the backend
+///   can be asked for the tag first;
+/// - an unknown machine is [`BackendError::NotFound`], never a success, but for `delete`;
+/// - answers of the backend are bounded and checked before they become facts.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// What the backend is and how much a single machine may ask for. Cheap enough to be polled.
+    async fn describe(&self) -> Result<Description, BackendError>;
+
+    /// Makes the image available at the site, in whatever form the backend wants. Returns at once when it is
+    /// there already.
+    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress) -> Result<(), BackendError>;
+
+    /// Asks for a machine, tagged with the intent that asks. A machine that carries the tag already is returned
+    /// instead of a second one.
+    async fn create(&self, spec: &MachineSpec) -> Result<Machine, BackendError>;
+
+    /// The present facts of one machine.
+    async fn machine(&self, id: &MachineId) -> Result<Machine, BackendError>;
+
+    /// The machine that carries this tag, if the backend knows one. How an unanswered `create` is found again.
+    async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError>;
+
+    /// All machines that carry a tag of ours.
+    async fn machines(&self) -> Result<Vec<Machine>, BackendError>;
+
+    /// Asks a stopped machine to start. A running one is left alone.
+    async fn start(&self, id: &MachineId) -> Result<(), BackendError>;
+
+    /// Asks a running machine to stop. A stopped one is left alone.
+    async fn stop(&self, id: &MachineId, method: StopMethod) -> Result<(), BackendError>;
+
+    /// Asks a running machine to start anew.
+    async fn restart(&self, id: &MachineId, method: RestartMethod) -> Result<(), BackendError>;
+
+    /// Destroys the machine and all that belongs to it alone (disks, seeds, ports). Returns when nothing is left;
+    /// an unknown machine is a success.
+    async fn delete(&self, id: &MachineId) -> Result<(), BackendError>;
+}

@@ -1,0 +1,76 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use disk_image::ImageFormat;
+
+use crate::{Architecture, BackendError, Description, Limits};
+
+/// How a [`super::Simulator`] behaves.
+#[derive(Debug, Clone)]
+pub struct Behaviour {
+    /// What it says of itself, and the limits that it enforces.
+    pub description: Description,
+    /// How long things take.
+    pub delays: Delays,
+    /// What fails, per operation, in this order.
+    pub faults: BTreeMap<Operation, VecDeque<Fault>>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            description: Description {
+                software: "simulator".into(),
+                hypervisor: "none, this backend is a simulator".into(),
+                architectures: vec![Architecture::X86_64, Architecture::X86],
+                image_formats: vec![ImageFormat::Raw],
+                limits: Limits { cores: 64, memory_mib: 256 * 1024, disk_bytes: 1 << 42 },
+                obstacle: None,
+            },
+            delays: Delays::default(),
+            faults: BTreeMap::new(),
+        }
+    }
+}
+
+/// How long things take; nothing by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Delays {
+    /// Every call.
+    pub call: Duration,
+    /// The delivery of an image, on top.
+    pub image: Duration,
+    /// From a create or start to the running machine.
+    pub boot: Duration,
+    /// From a stop to the stopped machine, unless it is switched off hard.
+    pub stop: Duration,
+}
+
+/// The calls of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each is the call of the same name")]
+pub enum Operation {
+    Describe,
+    ProvideImage,
+    Create,
+    Machine,
+    FindByTag,
+    Machines,
+    Start,
+    Stop,
+    Restart,
+    Delete,
+}
+
+/// One failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Fails, and nothing has happened.
+    Before(BackendError),
+    /// Everything has happened, but the caller hears [`BackendError::Unreachable`].
+    AnswerLost,
+    /// Never answers.
+    Hang,
+}

@@ -1,0 +1,156 @@
+use std::path::PathBuf;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::Next,
+    web::{self, Data, Json, JsonConfig, Path, PathConfig, Payload, Query, QueryConfig, ServiceConfig},
+};
+use backend::{Description, Machine, MachineId};
+use disk_image::ContentDigest;
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+
+use super::{Guard, answers::Answer};
+use crate::{
+    Driver,
+    wire::{ImageLink, ImageSize, NewMachine, PACKED_IMAGE, RemovedImages, Restart, Selection, Stop},
+};
+
+/// Room for the largest user data in base64, and keys.
+const MOST_JSON_BYTES: usize = 4 << 20;
+
+pub(super) fn all(config: &mut ServiceConfig) {
+    let refused = |problem: String| actix_web::Error::from(Answer::refused(problem));
+    config
+        .app_data(JsonConfig::default().limit(MOST_JSON_BYTES).error_handler(move |e, _| refused(e.to_string())))
+        .app_data(PathConfig::default().error_handler(move |e, _| refused(e.to_string())))
+        .app_data(QueryConfig::default().error_handler(move |e, _| refused(e.to_string())))
+        .route("/description", web::get().to(describe))
+        .route("/machines", web::get().to(list))
+        .route("/machines", web::post().to(create))
+        .route("/machines/{id}", web::get().to(show))
+        .route("/machines/{id}", web::delete().to(delete))
+        .route("/machines/{id}/start", web::post().to(start))
+        .route("/machines/{id}/stop", web::post().to(stop))
+        .route("/machines/{id}/restart", web::post().to(restart))
+        .route("/images/unused", web::delete().to(remove_unused_images))
+        .route("/images/{digest}", web::get().to(show_image))
+        .route("/images/{digest}", web::put().to(provide_image));
+}
+
+/// Lets in who may come in.
+pub(super) async fn admit(
+    guard: Data<Guard>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if let Guard::Token(token) = guard.get_ref() {
+        let given = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+        let given = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+        // The time taken tells no more than the token's length.
+        if !bool::from(given.ct_eq(token.as_bytes())) {
+            let unauthorized = HttpResponse::Unauthorized().insert_header((header::WWW_AUTHENTICATE, "Bearer")).json(
+                crate::wire::Failure {
+                    kind: crate::wire::FailureKind::Refused,
+                    message: "the node wants its token: Authorization: Bearer …".into(),
+                },
+            );
+            return Ok(request.into_response(unauthorized).map_into_right_body());
+        }
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+async fn describe(driver: Data<Driver>) -> Json<Description> {
+    Json(driver.describe().await)
+}
+
+async fn list(driver: Data<Driver>, selection: Query<Selection>) -> Json<Vec<Machine>> {
+    Json(match selection.tag {
+        Some(tag) => driver.find_by_tag(tag).into_iter().collect(),
+        None => driver.machines(),
+    })
+}
+
+async fn create(driver: Data<Driver>, wanted: Json<NewMachine>) -> Result<Json<Machine>, Answer> {
+    let spec = wanted
+        .into_inner()
+        .try_into()
+        .map_err(|error: crate::wire::InvalidUserData| Answer::refused(error.to_string()))?;
+    Ok(Json(driver.create(spec).await?))
+}
+
+async fn show(driver: Data<Driver>, id: Path<MachineId>) -> Result<Json<Machine>, Answer> {
+    Ok(Json(driver.machine(&id)?))
+}
+
+async fn delete(driver: Data<Driver>, id: Path<MachineId>) -> Result<HttpResponse, Answer> {
+    driver.delete(&id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn start(driver: Data<Driver>, id: Path<MachineId>) -> Result<HttpResponse, Answer> {
+    driver.start(&id).await?;
+    Ok(HttpResponse::Accepted().json(Value::Null))
+}
+
+async fn stop(driver: Data<Driver>, id: Path<MachineId>, how: Json<Stop>) -> Result<HttpResponse, Answer> {
+    driver.stop(&id, how.method).await?;
+    Ok(HttpResponse::Accepted().json(Value::Null))
+}
+
+async fn restart(driver: Data<Driver>, id: Path<MachineId>, how: Json<Restart>) -> Result<HttpResponse, Answer> {
+    driver.restart(&id, how.method).await?;
+    Ok(HttpResponse::Accepted().json(Value::Null))
+}
+
+async fn remove_unused_images(driver: Data<Driver>) -> Result<Json<RemovedImages>, Answer> {
+    Ok(Json(RemovedImages { removed: driver.remove_unused_images().await? }))
+}
+
+async fn show_image(driver: Data<Driver>, digest: Path<ContentDigest>, size: Query<ImageSize>) -> HttpResponse {
+    if driver.has_image(&digest, size.size) {
+        HttpResponse::NoContent().finish()
+    } else {
+        HttpResponse::NotFound()
+            .json(crate::wire::Failure { kind: crate::wire::FailureKind::NotFound, message: format!("image {digest}") })
+    }
+}
+
+/// Takes the image's bytes, or, from a caller on this host, the name of a file that holds them.
+async fn provide_image(
+    driver: Data<Driver>,
+    guard: Data<Guard>,
+    digest: Path<ContentDigest>,
+    size: Query<ImageSize>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Answer> {
+    let (digest, size) = (*digest, size.size);
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match (kind, guard.get_ref()) {
+        (PACKED_IMAGE, _) => {
+            driver.receive_image(digest, size, body).await?;
+        }
+        ("application/json", Guard::Host) => {
+            let text = body.to_bytes_limited(64 << 10).await;
+            let text = text.map_err(|_| Answer::refused("the body is too long"))?;
+            let text = text.map_err(|error| Answer::refused(error.to_string()))?;
+            let wanted: ImageLink =
+                serde_json::from_slice(&text).map_err(|error| Answer::refused(error.to_string()))?;
+            let path = PathBuf::from(wanted.link);
+            if !path.is_absolute() {
+                return Err(Answer::refused("the link must be an absolute path"));
+            }
+            driver.link_image(digest, size, path).await?;
+        }
+        ("application/json", Guard::Token(_)) => {
+            return Err(Answer::refused("files of the node are linked for callers on the node itself only"));
+        }
+        _ => return Err(Answer::refused(format!("an image comes as {PACKED_IMAGE}, or as a link in JSON"))),
+    }
+    Ok(HttpResponse::NoContent().finish())
+}

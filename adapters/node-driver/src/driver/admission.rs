@@ -1,0 +1,115 @@
+//! Who may have how much of this host.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backend::{Architecture, Limits, MachineSpec};
+use disk_image::LARGEST_DISK;
+
+use crate::{NodeError, Options, host};
+
+/// Least memory with which anything starts at all, in MiB.
+const LEAST_MEMORY_MIB: u64 = 16;
+/// QEMU's q35 board takes no more.
+const MOST_CORES: u32 = 255;
+const MOST_NAME_BYTES: usize = 1024;
+
+/// The memory that all running machines share.
+pub(super) struct Memory {
+    total_mib: u64,
+    given_mib: Mutex<u64>,
+}
+
+/// A running machine's part of it.
+pub(super) struct MemoryLease {
+    memory: Arc<Memory>,
+    mib: u64,
+}
+
+impl Memory {
+    pub(super) fn of(options: &Options) -> Arc<Self> {
+        let host = host::memory_mib();
+        let reserve = options.memory_reserve_mib.unwrap_or((host / 4).min(1024));
+        Arc::new(Self { total_mib: host.saturating_sub(reserve), given_mib: Mutex::new(0) })
+    }
+
+    /// # Errors
+    /// [`NodeError::NoRoom`] when the other running machines leave too little.
+    pub(super) fn lease(self: &Arc<Self>, mib: u64) -> Result<MemoryLease, NodeError> {
+        let mut given = self.given_mib.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.total_mib.saturating_sub(*given);
+        if mib > left {
+            return Err(NodeError::NoRoom(format!(
+                "{mib} MiB of memory are wanted, and {left} of {} MiB are left: stop another machine first",
+                self.total_mib
+            )));
+        }
+        *given += mib;
+        Ok(MemoryLease { memory: Arc::clone(self), mib })
+    }
+
+    /// For a machine that runs already, whether there is room or not.
+    pub(super) fn adopt(self: &Arc<Self>, mib: u64) -> MemoryLease {
+        *self.given_mib.lock().unwrap_or_else(PoisonError::into_inner) += mib;
+        MemoryLease { memory: Arc::clone(self), mib }
+    }
+}
+
+impl Drop for MemoryLease {
+    fn drop(&mut self) {
+        let mut given = self.memory.given_mib.lock().unwrap_or_else(PoisonError::into_inner);
+        *given = given.saturating_sub(self.mib);
+    }
+}
+
+/// The most that one machine may have here.
+pub(super) fn limits(options: &Options, memory: &Memory) -> Limits {
+    let room = host::space(&options.data_dir).map_or(LARGEST_DISK, |space| space.total);
+    Limits {
+        cores: options.max_cores.unwrap_or_else(host::cores).clamp(1, MOST_CORES),
+        memory_mib: options.max_memory_mib.unwrap_or(memory.total_mib).min(memory.total_mib),
+        disk_bytes: options.max_disk_bytes.unwrap_or(room).min(LARGEST_DISK),
+    }
+}
+
+/// # Errors
+/// [`NodeError::Refused`], naming the limit that the machine is beyond.
+pub(super) fn check(spec: &MachineSpec, limits: &Limits) -> Result<(), NodeError> {
+    let refused = |problem: String| Err(NodeError::Refused(problem));
+    match spec.architecture {
+        Architecture::X86 | Architecture::X86_64 => {}
+    }
+    if spec.cores == 0 || spec.cores > limits.cores {
+        return refused(format!("{} cores are wanted: 1 to {} can be had", spec.cores, limits.cores));
+    }
+    if spec.memory_mib < LEAST_MEMORY_MIB || spec.memory_mib > limits.memory_mib {
+        let (wanted, most) = (spec.memory_mib, limits.memory_mib);
+        return refused(format!("{wanted} MiB of memory are wanted: {LEAST_MEMORY_MIB} to {most} can be had"));
+    }
+    if spec.disk_bytes > limits.disk_bytes {
+        let (wanted, most) = (spec.disk_bytes, limits.disk_bytes);
+        return refused(format!("a disk of {wanted} bytes is wanted: up to {most} can be had"));
+    }
+    if spec.name.len() > MOST_NAME_BYTES {
+        return refused(format!("the machine's name is longer than {MOST_NAME_BYTES} bytes"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_once_and_comes_back() {
+        let mut options = Options::new("/");
+        options.memory_reserve_mib = Some(host::memory_mib() - 100);
+        let memory = Memory::of(&options);
+        let first = memory.lease(60).unwrap();
+        assert!(matches!(memory.lease(60), Err(NodeError::NoRoom(_))));
+        let found = memory.adopt(60);
+        assert!(memory.lease(1).is_err(), "what is found running counts beyond the total");
+        drop((first, found));
+        memory.lease(100).unwrap();
+        assert_eq!(limits(&options, &memory).memory_mib, 100);
+    }
+}

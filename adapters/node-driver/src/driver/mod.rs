@@ -1,0 +1,241 @@
+//! The machines of this node.
+
+mod admission;
+mod adopt;
+mod card;
+mod create;
+mod keeper;
+mod means;
+mod run;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use backend::{Architecture, Description, IntentTag, Machine, MachineId, MachineSpec, RestartMethod, StopMethod};
+use bytes::Bytes;
+use card::{Card, Wish};
+use disk_image::{ContentDigest, ImageFormat};
+use futures_util::Stream;
+use means::Means;
+use tokio::{sync::RwLock, task::JoinSet};
+
+use crate::{NodeError, Options, image_cache::blocking, kvm::hypervisor::Hypervisor, turns::Turns};
+
+/// The keeper of this node's machines. Clones share one state.
+///
+/// Machines go on running when the last clone is dropped, and when the process ends in whatever way.
+#[derive(Clone)]
+pub struct Driver(Arc<Inner>);
+
+struct Inner {
+    means: Arc<Means>,
+    machines: Mutex<BTreeMap<MachineId, Arc<Card>>>,
+    keepers: Mutex<JoinSet<()>>,
+    /// Creates and deletes of one machine, one after the other.
+    turns: Turns<MachineId>,
+    /// Creates share it while they take an image; the removal of unused images holds it alone.
+    images_in_use: RwLock<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The keepers let go of their machines, which go on.
+        self.means.closing.cancel();
+    }
+}
+
+impl Driver {
+    /// Opens the data directory, made if need be, and finds the machines of earlier drivers again: a QEMU that
+    /// lives is taken over, one that died is a stopped machine, and what was half made is removed.
+    ///
+    /// The accelerator is probed in the background; the first create waits for it.
+    ///
+    /// # Errors
+    /// [`NodeError::DataDirectoryTaken`] when another driver works there; [`NodeError::Refused`] for impossible
+    /// options; [`NodeError::File`] when the directory cannot be used.
+    pub async fn open(options: Options) -> Result<Self, NodeError> {
+        let means = Means::open(options).await?;
+        let inner = Arc::new(Inner {
+            means: Arc::clone(&means),
+            machines: Mutex::default(),
+            keepers: Mutex::default(),
+            turns: Turns::default(),
+            images_in_use: RwLock::default(),
+        });
+        inner.adopt_all().await?;
+        let probe = async move {
+            let chosen = means.closing.run_until_cancelled(means.choice()).await;
+            if let Some(Err(error)) = chosen {
+                tracing::warn!(%error, "no machine can be created");
+            }
+        };
+        lock(&inner.keepers).spawn(probe);
+        Ok(Self(inner))
+    }
+
+    /// Lets go of all machines, which go on running, and of the data directory.
+    pub async fn close(&self) {
+        self.0.means.closing.cancel();
+        let mut keepers = std::mem::take(&mut *lock(&self.0.keepers));
+        while keepers.join_next().await.is_some() {}
+        lock(&self.0.machines).clear();
+        self.0.means.release();
+    }
+
+    /// What this node is and can.
+    pub async fn describe(&self) -> Description {
+        let means = &self.0.means;
+        let found = means.hypervisor().await;
+        let hypervisor = match (&found, means.choice_made()) {
+            (Ok(Hypervisor { version, .. }), Some(choice)) => format!("QEMU {version} ({})", choice.accelerator.name()),
+            (Ok(Hypervisor { version, .. }), None) => format!("QEMU {version} (its accelerator is being probed)"),
+            (Err(_), _) => "no QEMU".to_owned(),
+        };
+        Description {
+            software: format!("tombolo node {}", env!("CARGO_PKG_VERSION")),
+            hypervisor,
+            architectures: vec![Architecture::X86_64, Architecture::X86],
+            image_formats: vec![ImageFormat::Raw],
+            limits: admission::limits(&means.options, &means.memory),
+            obstacle: found.err().map(|error| error.to_string()).or_else(|| means.shortage()),
+        }
+    }
+
+    /// Makes a machine and starts it. One that carries the tag already is returned instead.
+    ///
+    /// The work goes on to its end when the caller does not wait for it.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`] for impossible wishes, [`NodeError::UnknownImage`], [`NodeError::HypervisorMissing`],
+    /// [`NodeError::NoRoom`], [`NodeError::Qemu`]. Nothing is left of a failed create.
+    pub async fn create(&self, spec: MachineSpec) -> Result<Machine, NodeError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move { inner.create(&spec).await }).await
+    }
+
+    /// The present facts of a machine.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`].
+    pub fn machine(&self, id: &MachineId) -> Result<Machine, NodeError> {
+        Ok(self.0.card(id)?.show(&self.0.means))
+    }
+
+    /// The machine that carries the tag, if there is one.
+    #[must_use]
+    pub fn find_by_tag(&self, tag: IntentTag) -> Option<Machine> {
+        create::id_for(tag).ok().and_then(|id| self.machine(&id).ok())
+    }
+
+    /// All machines.
+    #[must_use]
+    pub fn machines(&self) -> Vec<Machine> {
+        let cards: Vec<_> = lock(&self.0.machines).values().cloned().collect();
+        cards.iter().map(|card| card.show(&self.0.means)).collect()
+    }
+
+    /// Asks a machine to start.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`], [`NodeError::NoRoom`].
+    pub async fn start(&self, id: &MachineId) -> Result<(), NodeError> {
+        self.0.card(id)?.ask(Wish::Start).await
+    }
+
+    /// Asks a machine to stop.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`].
+    pub async fn stop(&self, id: &MachineId, method: StopMethod) -> Result<(), NodeError> {
+        self.0.card(id)?.ask(Wish::Stop(method)).await
+    }
+
+    /// Asks a running machine to start anew.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`].
+    pub async fn restart(&self, id: &MachineId, method: RestartMethod) -> Result<(), NodeError> {
+        self.0.card(id)?.ask(Wish::Restart(method)).await
+    }
+
+    /// Removes a machine and everything that is its own; returns when nothing is left. One that is unknown is a
+    /// success. The work goes on to its end when the caller does not wait for it.
+    ///
+    /// # Errors
+    /// [`NodeError::Qemu`] when its process does not end, [`NodeError::File`] when its files do not go.
+    pub async fn delete(&self, id: &MachineId) -> Result<(), NodeError> {
+        let (inner, id) = (Arc::clone(&self.0), id.clone());
+        self.finish(async move { inner.delete(&id).await }).await
+    }
+
+    /// Takes an image from a raw file on this host that never changes.
+    ///
+    /// # Errors
+    /// As [`crate::ImageCache::link`].
+    pub async fn link_image(&self, digest: ContentDigest, size: u64, source: PathBuf) -> Result<(), NodeError> {
+        self.0.means.images.link(digest, size, source).await
+    }
+
+    /// Takes an image from a stream of its raw bytes, compressed by zstd.
+    ///
+    /// # Errors
+    /// As [`crate::ImageCache::receive`].
+    pub async fn receive_image<E: std::fmt::Display>(
+        &self,
+        digest: ContentDigest,
+        size: u64,
+        stream: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<(), NodeError> {
+        self.0.means.images.receive(digest, size, stream).await
+    }
+
+    /// Whether the image is here, with this size.
+    #[must_use]
+    pub fn has_image(&self, digest: &ContentDigest, size: u64) -> bool {
+        self.0.means.images.find(digest).is_some_and(|(_, found)| found == size)
+    }
+
+    /// Removes the images that no machine's disk rests on, and tells which.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub async fn remove_unused_images(&self) -> Result<Vec<ContentDigest>, NodeError> {
+        let _alone = self.0.images_in_use.write().await;
+        let used: HashSet<_> = lock(&self.0.machines).values().map(|card| card.image).collect();
+        let images = Arc::clone(&self.0.means.images);
+        blocking(move || images.remove_unused(&used)).await
+    }
+
+    /// Runs to the end even if nobody waits, on the driver's own runtime.
+    async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, NodeError>> + Send + 'static,
+    ) -> Result<T, NodeError> {
+        if self.0.means.closing.is_cancelled() {
+            return Err(NodeError::Closing);
+        }
+        let done = self.0.means.runtime.spawn(work).await;
+        done.unwrap_or_else(|error| Err(NodeError::Internal(format!("the work broke off: {error}"))))
+    }
+}
+
+impl Inner {
+    fn card(&self, id: &MachineId) -> Result<Arc<Card>, NodeError> {
+        lock(&self.machines).get(id).cloned().ok_or_else(|| NodeError::UnknownMachine(id.clone()))
+    }
+
+    async fn delete(&self, id: &MachineId) -> Result<(), NodeError> {
+        let _turn = self.turns.take(id).await;
+        let Ok(card) = self.card(id) else { return Ok(()) };
+        card.ask(Wish::Delete).await?;
+        lock(&self.machines).remove(id);
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,53 @@
+//! Facts about this host, read from the kernel.
+
+use std::{fs, path::Path, thread::available_parallelism};
+
+/// All memory of the host, or of the control group that holds us if that is less, in MiB.
+pub(crate) fn memory_mib() -> u64 {
+    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of(&text)).unwrap_or(0);
+    let bounds = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let bound = bounds.iter().find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    bound.map_or(total, |bytes| total.min(bytes >> 20))
+}
+
+fn total_of(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib >> 10)
+}
+
+/// Processors that we may use.
+pub(crate) fn cores() -> u32 {
+    available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+/// A file system's room, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Space {
+    pub(crate) free: u64,
+    pub(crate) total: u64,
+}
+
+/// The room where `path` is; nothing when the system does not say.
+pub(crate) fn space(path: &Path) -> Option<Space> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(Space {
+        free: stat.f_bavail.saturating_mul(stat.f_frsize),
+        total: stat.f_blocks.saturating_mul(stat.f_frsize),
+    })
+}
+
+/// Differs after every boot of the host.
+pub(crate) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn memory_is_read_in_mib() {
+        assert_eq!(super::total_of("MemTotal:       24051234 kB\nMemFree: 1 kB\n"), Some(23487));
+        assert_eq!(super::total_of("MemTotal: many\n"), None);
+        assert!(super::memory_mib() > 64, "of this very host");
+    }
+}

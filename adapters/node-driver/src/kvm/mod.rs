@@ -1,0 +1,8 @@
+//! QEMU, with KVM or without.
+
+pub(crate) mod accelerator;
+pub(crate) mod command_line;
+pub(crate) mod hypervisor;
+pub(crate) mod launch;
+pub(crate) mod process;
+pub(crate) mod qmp;

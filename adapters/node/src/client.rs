@@ -1,0 +1,121 @@
+//! Calls to a node, bounded in time and size.
+
+use std::{path::PathBuf, time::Duration};
+
+use backend::BackendError;
+use node_driver::wire::Failure;
+use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
+use serde::de::DeserializeOwned;
+
+/// The list of a full node is far below this.
+const MOST_ANSWER_BYTES: usize = 16 << 20;
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Where a node driver is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NodeAddress {
+    /// On this host.
+    Unix(PathBuf),
+    /// On another host, over a private network.
+    Tcp {
+        /// As in `http://node-7:8788`.
+        url: String,
+        /// The node's token.
+        token: String,
+    },
+}
+
+pub(crate) struct Caller {
+    client: Client,
+    base: String,
+    token: Option<String>,
+    /// For people, in messages.
+    name: String,
+}
+
+impl Caller {
+    pub(crate) fn new(address: NodeAddress) -> Result<Self, BackendError> {
+        // Environment variables for proxies are about the outside world; a node answers itself or not at all.
+        let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(CONNECT);
+        let (builder, base, token, name) = match address {
+            NodeAddress::Unix(path) => {
+                let name = path.display().to_string();
+                (builder.unix_socket(path), "http://node".to_owned(), None, name)
+            }
+            NodeAddress::Tcp { url, token } => {
+                let base = url.trim_end_matches('/').to_owned();
+                if !base.starts_with("http://") {
+                    let problem = format!("the node's address {base:?} must start with http://");
+                    return Err(BackendError::Refused(problem));
+                }
+                (builder, base.clone(), Some(token), base)
+            }
+        };
+        let client = builder.build().map_err(|error| BackendError::Failed(format!("no HTTP client: {error}")))?;
+        Ok(Self { client, base, token, name })
+    }
+
+    /// Whether the node sees the same files as we do.
+    pub(crate) fn is_local(&self) -> bool {
+        self.token.is_none()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str, deadline: Duration) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base)).timeout(deadline);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends, and takes the answer's body as `T`.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, BackendError> {
+        let body = self.send(request).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| BackendError::Failed(format!("node {} answers nonsense: {error}", self.name)))
+    }
+
+    /// Sends, and takes any success for an answer.
+    pub(crate) async fn tell(&self, request: RequestBuilder) -> Result<(), BackendError> {
+        self.send(request).await.map(drop)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, BackendError> {
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        let body = self.body(answer).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_slice::<Failure>(&body) {
+            Ok(failure) => Err(failure.into()),
+            // Not one of ours: a proxy in between, or another service.
+            Err(_) => Err(BackendError::Failed(format!("node {} answers {status}", self.name))),
+        }
+    }
+
+    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, BackendError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if body.len() + chunk.len() > MOST_ANSWER_BYTES {
+                return Err(BackendError::Failed(format!("node {} answers without end", self.name)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> BackendError {
+        let why = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            // The innermost cause is the one that tells: connection refused, no such file.
+            let mut cause: &dyn std::error::Error = error;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            cause.to_string()
+        };
+        BackendError::Unreachable(format!("node {}: {why}", self.name))
+    }
+}

@@ -1,0 +1,23 @@
+//! Disk images: one neutral, sparse view of what a guest sees, readers that give it, and writers.
+//!
+//! An image is hostile until read: readers open nothing but the file they are given, check every number against that
+//! file before use, and hold a few megabytes at most, whatever a header claims.
+
+mod cancel;
+mod digest;
+mod error;
+mod format;
+mod open;
+mod probe;
+pub mod qcow2;
+mod raw;
+mod source;
+mod view;
+
+pub use cancel::Cancellable;
+pub use digest::{ContentDigest, ContentHasher, InvalidDigest, content_digest};
+pub use error::ImageError;
+pub use format::{ForeignFormat, ImageFormat};
+pub use open::{open, open_file};
+pub use raw::RawImage;
+pub use view::{DiskView, Extent, ExtentKind, LARGEST_DISK, Piece, SECTOR, for_each_piece};

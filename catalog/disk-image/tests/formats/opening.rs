@@ -1,0 +1,89 @@
+//! Which bytes are taken for which format.
+
+use std::{fs, os::unix::net::UnixListener, path::Path, process::Command};
+
+use disk_image::{ImageError, ImageFormat, open};
+use tempfile::TempDir;
+
+use crate::{
+    qemu::{create, qemu_img},
+    sample::{assert_shows, file},
+};
+
+fn refusal(path: &Path, declared: Option<ImageFormat>) -> String {
+    open(path, declared).err().unwrap().to_string()
+}
+
+#[test]
+fn what_is_declared_raw_stays_raw() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("guest-wrote-this");
+    create(&path, "cluster_size=512", "1M");
+    let view = open(&path, Some(ImageFormat::Raw)).unwrap();
+    assert_eq!(view.format(), ImageFormat::Raw);
+    let mut content = fs::read(&path).unwrap();
+    content.resize(content.len().next_multiple_of(512), 0);
+    assert_shows(&*view, &content);
+}
+
+#[test]
+fn a_declaration_is_held_against_the_bytes() {
+    let directory = TempDir::new().unwrap();
+    let raw = file(&directory, "raw", &[1; 1024]);
+    let error = refusal(&raw, Some(ImageFormat::Qcow2));
+    assert_eq!(error, "declared as qcow2, but it has no mark of a known format; declare what it is");
+    let gzip = file(&directory, "gzip", b"\x1f\x8b\x08\0\0\0");
+    assert!(refusal(&gzip, Some(ImageFormat::Qcow2)).contains("it is a gzip file"));
+}
+
+#[test]
+fn other_formats_are_recognised_and_refused() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("made");
+    for (format, expected) in [
+        ("vmdk", "a VMDK"),
+        ("vpc", "a VHD"),
+        ("vhdx", "a VHDX"),
+        ("vdi", "a VDI"),
+        ("qed", "a QED"),
+        ("qcow", "a qcow"),
+    ] {
+        qemu_img(["create", "-q", "-f", format, path.to_str().unwrap(), "1M"]);
+        assert!(refusal(&path, None).contains(&format!("this is {expected}")), "{format}");
+        fs::remove_file(&path).unwrap();
+    }
+    qemu_img(["create", "-q", "-f", "vpc", "-o", "subformat=fixed", path.to_str().unwrap(), "1M"]);
+    assert!(refusal(&path, None).contains("a VHD"), "with its mark at the end");
+
+    let mut disc = vec![0; 40_000];
+    disc[32769..32774].copy_from_slice(b"CD001");
+    let mut archive = vec![0; 1024];
+    archive[257..262].copy_from_slice(b"ustar");
+    for (name, content, expected) in [
+        ("disc", disc.as_slice(), "an ISO 9660 disc"),
+        ("archive", &archive, "a tar archive"),
+        ("xz", b"\xfd7zXZ\0\0\x04", "an xz file"),
+        ("zstd", b"\x28\xb5\x2f\xfd\0", "a zstd file"),
+        ("bzip2", b"BZh91AY", "a bzip2 file"),
+        ("luks", b"LUKS\xba\xbe\0\x02", "a LUKS volume"),
+        ("descriptor", b"# Disk DescriptorFile\nversion=1\nRW 1 FLAT \"/etc/passwd\" 0\n", "a VMDK"),
+        ("version-4", b"QFI\xfb\0\0\0\x04", "a qcow image of another version"),
+    ] {
+        assert!(refusal(&file(&directory, name, content), None).contains(expected), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    let directory = TempDir::new().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let socket = directory.path().join("socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    for path in
+        [&pipe, &socket, directory.path(), Path::new("/dev/zero"), &directory.path().join("absent")] as [&Path; 5]
+    {
+        let error = open(path, None).err().unwrap();
+        assert!(matches!(error, ImageError::File { .. }), "{}: {error}", path.display());
+    }
+}

@@ -1,0 +1,9 @@
+DROP TABLE intents;
+DROP TABLE saga_log;
+DROP TABLE sagas;
+DROP TABLE entities;
+DROP TABLE appliance_versions;
+DROP TABLE appliances;
+DROP TABLE app_tokens;
+DROP TABLE users;
+DROP TABLE projects;

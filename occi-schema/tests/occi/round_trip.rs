@@ -1,0 +1,141 @@
+//! What is rendered is read again as the same, in every rendering that carries it.
+
+use std::collections::BTreeMap;
+
+use occi_schema::well_known::{COMPUTE, NETWORK, NETWORK_INTERFACE, SSH_KEY, START, STOP, attribute};
+use occi_schema::{
+    AttributeName, CategoryId, EntityRequest, EntityView, Extension, Limits, LinkView, MediaType, Mode, Model,
+    RawValue, Rendered, Value, parse, render,
+};
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    proptest::collection::vec(
+        prop_oneof![
+            4 => proptest::char::range(' ', '~'),
+            1 => proptest::sample::select(vec!['"', '\\', ',', ';', '\n', '\r', '\t', '=', '<', 'é', '😀', 'u', 'n']),
+        ],
+        0..24,
+    )
+    .prop_map(|letters| letters.into_iter().collect())
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(Value::String),
+        any::<i64>().prop_map(Value::Integer),
+        (-1e12..1e12_f64).prop_map(Value::Float),
+        any::<bool>().prop_map(Value::Boolean),
+    ]
+}
+
+fn values() -> impl Strategy<Value = BTreeMap<AttributeName, Value>> {
+    let name = "[a-z][a-z0-9_.-]{0,12}".prop_map(|text| AttributeName::new(&text).unwrap());
+    // The text renderings tell no difference between a parameter of a link and an attribute of that name.
+    let name = name.prop_filter("parameters of links", |name| !["rel", "self", "category"].contains(&name.as_str()));
+    proptest::collection::btree_map(name, value(), 0..8)
+}
+
+fn ids() -> impl Strategy<Value = Vec<CategoryId>> {
+    proptest::collection::vec(
+        ("[a-z]{1,8}", "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,8}")
+            .prop_map(|(host, term)| CategoryId::new(&format!("http://{host}.example/x#"), &term).unwrap()),
+        0..4,
+    )
+}
+
+fn request_text(rendered: &Rendered, media: MediaType) -> EntityRequest {
+    let headers: Vec<(&str, &str)> = rendered.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    parse::entity(media, &headers, &rendered.body, &Limits::default()).unwrap()
+}
+
+fn typed(attributes: &[(AttributeName, RawValue)]) -> BTreeMap<AttributeName, Value> {
+    let core = [&attribute::ID, &attribute::SOURCE, &attribute::TARGET];
+    let own = attributes.iter().filter(|(name, _)| !core.contains(&name));
+    own.map(|(name, raw)| (name.clone(), raw.guess())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn entities_survive_every_rendering(attributes in values(), of_link in values(), mixins in ids()) {
+        let actions = [START.clone(), STOP.clone()];
+        let link = LinkView {
+            id: "urn:uuid:2",
+            kind: &NETWORK_INTERFACE,
+            mixins: &mixins,
+            attributes: &of_link,
+            location: "/networkinterface/2",
+            target: "/network/3",
+            target_kind: Some(&NETWORK),
+        };
+        let view = EntityView {
+            id: "urn:uuid:1",
+            kind: &COMPUTE,
+            mixins: &mixins,
+            attributes: &attributes,
+            links: vec![link],
+            actions: &actions,
+            location: "/compute/1",
+        };
+        for media in [MediaType::TextPlain, MediaType::TextOcci, MediaType::Json] {
+            let rendered = render::entity(media, &view, "http://localhost");
+            for (_, value) in &rendered.headers {
+                prop_assert!(value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{value}");
+            }
+            let request = request_text(&rendered, media);
+            let named: Vec<&CategoryId> = request.categories.iter().map(|each| &each.id).collect();
+            let kind: &CategoryId = &COMPUTE;
+            let expected: Vec<&CategoryId> = std::iter::once(kind).chain(&mixins).collect();
+            prop_assert_eq!(named, expected);
+            prop_assert_eq!(&typed(&request.attributes), &attributes);
+            prop_assert_eq!(request.id(), Some("urn:uuid:1".to_owned()));
+            prop_assert_eq!(&request.actions[..], &actions[..]);
+            let link = request.links.first().unwrap();
+            prop_assert_eq!(link.target.as_str(), "/network/3");
+            prop_assert_eq!(&link.target_kinds[..], std::slice::from_ref(&NETWORK));
+            prop_assert_eq!(link.categories.len(), mixins.len() + 1);
+            prop_assert_eq!(&typed(&link.attributes), &of_link);
+        }
+    }
+}
+
+#[test]
+fn the_whole_model_survives_every_rendering() {
+    let model = Model::new(Extension::ALL, Mode::Interop).unwrap();
+    for media in [MediaType::TextPlain, MediaType::TextOcci, MediaType::Json] {
+        let rendered = render::model(media, &model);
+        let headers: Vec<(&str, &str)> = rendered.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let read = parse::model(media, &headers, &rendered.body, &Limits::default()).unwrap();
+        assert_eq!(read.len(), model.categories().count());
+        let compute = read.iter().find(|category| category.id == COMPUTE).unwrap();
+        let attributes = model.attributes_of_kind(&COMPUTE);
+        assert_eq!(compute.attributes.len(), attributes.len());
+        for (name, flags) in &compute.attributes {
+            let definition = attributes.iter().find(|definition| definition.name == *name).unwrap();
+            assert_eq!((flags.immutable, flags.required), (!definition.is_mutable(), definition.is_required()));
+        }
+        assert_eq!(compute.actions, model.kind(&COMPUTE).unwrap().actions);
+        assert_eq!(compute.location.as_deref(), Some("/compute/"));
+        assert!(read.iter().any(|category| category.id == SSH_KEY));
+    }
+}
+
+#[test]
+fn listings_survive_every_rendering() {
+    let paths = ["/compute/1", "/network/2"];
+    for media in MediaType::ALL {
+        let rendered = render::locations(media, paths, "http://localhost:1/");
+        let headers: Vec<(&str, &str)> = rendered.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let read = parse::locations(media, &headers, &rendered.body, &Limits::default()).unwrap();
+        let found: Vec<&str> = read
+            .iter()
+            .map(|reference| match reference {
+                occi_schema::EntityReference::Location(url) => parse::local_path(url, "http://localhost:1").unwrap(),
+                occi_schema::EntityReference::Id(id) => panic!("{id}"),
+            })
+            .collect();
+        assert_eq!(found, paths);
+    }
+}

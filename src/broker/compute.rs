@@ -1,0 +1,360 @@
+//! Machines: create, show, list, act, delete.
+
+use std::collections::BTreeMap;
+
+use backend::{RestartMethod, StopMethod};
+use occi_schema::{
+    ActionRequest, AttributeName, CategoryId, EntityRequest, Filter, Model, NewEntity, Refusal, RefusalClass,
+    ResolvedAction, ResolvedFilter, Value,
+    well_known::{COMPUTE, OS_TPL, RESTART, START, STOP, attribute},
+};
+use uuid::Uuid;
+
+use super::{
+    Broker, BrokerError,
+    model::{self, Present},
+    order, placement,
+};
+use crate::{
+    dispatch::{self, PowerAction},
+    login::Principal,
+    store::{
+        Timestamp,
+        appliance::Offered,
+        entity::{self, Entity, EntityId, EntityState, Facts},
+        saga,
+    },
+};
+
+/// Most entities of one answer; the full protocol pages.
+const MOST_LISTED: i64 = 10_000;
+
+/// An entity as its owner sees it.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its id as a URN.
+    pub id: String,
+    /// Its kind.
+    pub kind: CategoryId,
+    /// Its mixins.
+    pub mixins: Vec<CategoryId>,
+    /// All its attributes that have a value.
+    pub attributes: BTreeMap<AttributeName, Value>,
+    /// The actions that its state allows.
+    pub actions: Vec<CategoryId>,
+    /// Its path.
+    pub location: String,
+}
+
+impl Broker {
+    /// Accepts a new compute: from here on it is remembered, and will be made or end in a state that says why not.
+    /// Answers its path.
+    ///
+    /// # Errors
+    /// The request is refused as it is, or no site can take the machine at present; nothing is remembered then.
+    pub async fn create(
+        &self,
+        principal: &Principal,
+        collection: Option<&CategoryId>,
+        request: &EntityRequest,
+    ) -> Result<String, BrokerError> {
+        let present = self.present().await?;
+        let mut new = present.model.resolve_new(request, collection, present.model.mode())?;
+        if new.kind != COMPUTE {
+            return Err(BrokerError::Unimplemented("this kind of entity"));
+        }
+        if !new.links.is_empty() {
+            return Err(BrokerError::Unimplemented("a link in the creation of a compute"));
+        }
+        let offered = self.choose_appliance(&mut new, &present).await?;
+        let id = Uuid::now_v7();
+        let spec = order::machine(&mut new, id, &offered)?;
+        let placement = placement::choose(self.inner.dispatch.sites(), &spec)?;
+        let site = placement.site.clone();
+        let tag = spec.tag;
+        let entity = Entity {
+            id: EntityId(id),
+            project: principal.project,
+            kind: new.kind,
+            mixins: new.mixins,
+            attributes: new.attributes,
+            state: EntityState::Inactive,
+            state_message: Some("accepted".into()),
+            site: site.clone(),
+            placement: to_json(&placement)?,
+            specification: to_json(&spec)?,
+            machine: None,
+            facts: Facts::default(),
+            version: 1,
+            updated_at: Timestamp::now(),
+        };
+        let location = self.location(&present.model, &entity);
+        let id = entity.id;
+        self.inner
+            .db
+            .write(move |connection| {
+                entity::insert(connection, &entity)?;
+                dispatch::plan_provision(connection, entity.id, &site, tag)
+            })
+            .await?;
+        self.inner.dispatch.wake();
+        tracing::info!(user = %principal.user_name, %id, site = %placement.site, "accepted a compute");
+        Ok(location)
+    }
+
+    /// The project's entity of this id.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn show(&self, principal: &Principal, id: EntityId) -> Result<Shown, BrokerError> {
+        let model = self.present().await?.model;
+        let entity = self.find(principal, id).await?;
+        Ok(self.shown(&model, entity))
+    }
+
+    /// The project's entities that carry the category, if one is given, and match the filter.
+    ///
+    /// # Errors
+    /// The filter names what there is not.
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        category: Option<&CategoryId>,
+        filter: &Filter,
+    ) -> Result<Vec<Shown>, BrokerError> {
+        let model = self.present().await?.model;
+        let filter = model.resolve_filter(filter)?;
+        let project = principal.project;
+        let found = self.inner.db.read(move |c| entity::list(c, project, None, MOST_LISTED)).await?;
+        Ok(found
+            .into_iter()
+            .filter(|entity| category.is_none_or(|category| carries(&model, entity, category)))
+            .map(|entity| self.shown(&model, entity))
+            .filter(|shown| matches(&model, shown, &filter))
+            .collect())
+    }
+
+    /// Accepts an action, and shows the entity as it is now.
+    ///
+    /// # Errors
+    /// The action is unknown, not applicable now, or not implemented; another one is under way.
+    pub async fn act(
+        &self,
+        principal: &Principal,
+        id: EntityId,
+        term: &str,
+        request: &ActionRequest,
+    ) -> Result<Shown, BrokerError> {
+        let model = self.present().await?.model;
+        let entity = self.find(principal, id).await?;
+        let action = model.resolve_action(request, term, &entity.kind, &entity.mixins)?;
+        let power = power_action(&action)?;
+        let name = action.id.term().to_owned();
+        let (state, version) = (entity.state, entity.version);
+        if !self.is_applicable(&model, &entity, &action.id) {
+            let message = entity.state_message.map(|message| format!(" ({message})")).unwrap_or_default();
+            let problem = format!("{name} does not fit: compute {id} is {}{message}", state.as_str());
+            return Err(BrokerError::Invalid(problem));
+        }
+        let accepted = self
+            .inner
+            .db
+            .write(move |connection| {
+                // Somebody may have deleted or acted on it since it was read.
+                let unchanged = entity::find(connection, entity.project, id)?.is_some_and(|now| now.version == version);
+                if !unchanged || !saga::unfinished_of(connection, id)?.is_empty() {
+                    return Ok(false);
+                }
+                dispatch::plan_power(connection, id, power)?;
+                Ok(true)
+            })
+            .await?;
+        if !accepted {
+            return Err(BrokerError::Conflict(format!("compute {id} is busy; try {name} again when it is at rest")));
+        }
+        self.inner.dispatch.wake();
+        tracing::info!(user = %principal.user_name, %id, action = %name, "accepted an action");
+        self.show(principal, id).await
+    }
+
+    /// Accepts the removal of an entity; from here on its owner does not see it any more.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub async fn delete(&self, principal: &Principal, id: EntityId) -> Result<(), BrokerError> {
+        let project = principal.project;
+        let deleted = self
+            .inner
+            .db
+            .write(move |connection| {
+                let found = entity::find(connection, project, id)?.is_some();
+                if found {
+                    dispatch::plan_removal(connection, id)?;
+                }
+                Ok(found)
+            })
+            .await?;
+        if !deleted {
+            return Err(not_found(id));
+        }
+        self.inner.dispatch.wake();
+        tracing::info!(user = %principal.user_name, %id, "accepted a removal");
+        Ok(())
+    }
+
+    /// Accepts the removal of all entities of the project that carry the category; all or none.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn delete_all(&self, principal: &Principal, category: &CategoryId) -> Result<(), BrokerError> {
+        let model = self.present().await?.model;
+        let (project, category) = (principal.project, category.clone());
+        let count = self
+            .inner
+            .db
+            .write(move |connection| {
+                let mut found = entity::list(connection, project, None, i64::MAX)?;
+                found.retain(|entity| carries(&model, entity, &category));
+                for entity in &found {
+                    dispatch::plan_removal(connection, entity.id)?;
+                }
+                Ok(found.len())
+            })
+            .await?;
+        self.inner.dispatch.wake();
+        tracing::info!(user = %principal.user_name, count, "accepted removals");
+        Ok(())
+    }
+
+    async fn find(&self, principal: &Principal, id: EntityId) -> Result<Entity, BrokerError> {
+        let project = principal.project;
+        self.inner.db.read(move |c| entity::find(c, project, id)).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// The appliance that the compute names, or the default one, which is then written into the compute.
+    async fn choose_appliance(&self, new: &mut NewEntity, present: &Present) -> Result<Offered, BrokerError> {
+        let models = &self.inner.models;
+        let named = new.mixins.iter().find(|mixin| present.model.depends_on(mixin, &OS_TPL));
+        if let Some(named) = named {
+            let offered = models.appliance_of(named, &present.offered);
+            return offered.cloned().ok_or_else(|| {
+                BrokerError::Invalid(format!("{named} is no appliance; GET /-/ lists those that are offered"))
+            });
+        }
+        let default = match &self.inner.default_appliance {
+            Some(name) => Some(name.clone()),
+            None => self.inner.db.read(crate::store::appliance::oldest_offered).await?,
+        };
+        let offered =
+            default.and_then(|name| present.offered.iter().find(|offered| offered.appliance.name().as_str() == name));
+        let Some(offered) = offered else {
+            let reason =
+                "no os_tpl is named and there is no default; publish an appliance with `tombolo catalog publish`";
+            return Err(BrokerError::Invalid(reason.into()));
+        };
+        new.mixins.insert(0, models.template_of(offered.appliance.name().as_str())?);
+        Ok(offered.clone())
+    }
+
+    fn location(&self, model: &Model, entity: &Entity) -> String {
+        let collection = model.kind(&entity.kind).and_then(|kind| kind.location.as_deref()).unwrap_or("/");
+        format!("{collection}{}", entity.id)
+    }
+
+    /// Whether the state has a way for the action and somebody who can go it: without a machine, only deletion helps.
+    fn is_applicable(&self, model: &Model, entity: &Entity, action: &CategoryId) -> bool {
+        let allowed = model.applicable_actions(&entity.kind, &entity.mixins, entity.state.as_str());
+        entity.machine.is_some() && allowed.contains(action)
+    }
+
+    fn shown(&self, model: &Model, entity: Entity) -> Shown {
+        let mut attributes = entity.attributes.clone();
+        let id = format!("urn:uuid:{}", entity.id);
+        attributes.insert(attribute::ID.clone(), Value::from(id.as_str()));
+        attributes.insert(attribute::COMPUTE_STATE.clone(), Value::from(entity.state.as_str()));
+        if let Some(message) = &entity.state_message {
+            attributes.insert(attribute::COMPUTE_STATE_MESSAGE.clone(), Value::from(message.as_str()));
+        }
+        let mut own = |name: &str, value: Value| {
+            // Own names are well formed; a name that is not simply does not show.
+            if let Ok(name) = AttributeName::new(name) {
+                attributes.insert(name, value);
+            }
+        };
+        own(model::SITE, Value::from(entity.site.as_str()));
+        if let Some(ssh) = entity.facts.endpoints.iter().find(|endpoint| endpoint.service == "ssh") {
+            own(model::SSH_HOST, Value::from(ssh.host.as_str()));
+            own(model::SSH_PORT, Value::Integer(ssh.port.into()));
+            own(model::SSH_ANSWERS, Value::Boolean(entity.facts.guest_answers.unwrap_or(false)));
+        }
+        let actions = model.applicable_actions(&entity.kind, &entity.mixins, entity.state.as_str());
+        let actions = actions
+            .into_iter()
+            .filter(|action| entity.machine.is_some() && [&START, &STOP, &RESTART].contains(&action))
+            .collect();
+        let location = self.location(model, &entity);
+        // A template that was withdrawn goes on to be shown: the machine is still made of it.
+        let mut mixins = entity.mixins;
+        mixins.push(self.inner.models.access().clone());
+        Shown { id, kind: entity.kind, mixins, attributes, actions, location }
+    }
+}
+
+fn carries(model: &Model, entity: &Entity, category: &CategoryId) -> bool {
+    model.descends_from(&entity.kind, category)
+        || entity.mixins.iter().any(|mixin| mixin == category || model.depends_on(mixin, category))
+}
+
+fn matches(model: &Model, shown: &Shown, filter: &ResolvedFilter) -> bool {
+    let categories = filter.categories.iter().all(|category| {
+        model.descends_from(&shown.kind, category)
+            || shown.mixins.iter().any(|mixin| mixin == category || model.depends_on(mixin, category))
+    });
+    categories && filter.attributes.iter().all(|(name, value)| shown.attributes.get(name) == Some(value))
+}
+
+/// What the action means for the machine.
+fn power_action(action: &ResolvedAction) -> Result<PowerAction, BrokerError> {
+    let method = action.parameters.iter().find(|(name, _)| name.as_str() == "method").and_then(|(_, v)| v.as_str());
+    let unknown = |method: &str| BrokerError::Invalid(format!("method {method:?} is unknown to {}", action.id.term()));
+    if action.id == START {
+        return Ok(PowerAction::Start);
+    }
+    if action.id == STOP {
+        return match method {
+            None | Some("graceful") => Ok(PowerAction::Stop(StopMethod::Graceful)),
+            Some("acpioff") => Ok(PowerAction::Stop(StopMethod::AcpiOff)),
+            Some("poweroff") => Ok(PowerAction::Stop(StopMethod::PowerOff)),
+            Some(other) => Err(unknown(other)),
+        };
+    }
+    if action.id == RESTART {
+        return match method {
+            None | Some("graceful") => Ok(PowerAction::Restart(RestartMethod::Graceful)),
+            Some("warm") => Ok(PowerAction::Restart(RestartMethod::Warm)),
+            Some("cold") => Ok(PowerAction::Restart(RestartMethod::Cold)),
+            Some(other) => Err(unknown(other)),
+        };
+    }
+    Err(BrokerError::Unimplemented("this action"))
+}
+
+fn not_found(id: EntityId) -> BrokerError {
+    BrokerError::NotFound(format!("compute {id}"))
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, BrokerError> {
+    serde_json::to_value(value).map_err(|error| BrokerError::Internal(error.to_string()))
+}
+
+impl From<Refusal> for BrokerError {
+    fn from(refusal: Refusal) -> Self {
+        let reason = refusal.to_string();
+        match refusal.class() {
+            RefusalClass::BadRequest => Self::Invalid(reason),
+            RefusalClass::Forbidden => Self::Forbidden(reason),
+            RefusalClass::NotFound => Self::NotFound(reason),
+            RefusalClass::Conflict => Self::Conflict(reason),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use thiserror::Error;
+
+use crate::store::StoreError;
+
+/// Why a request is not carried out, sorted by what the client should do next.
+#[derive(Debug, Error)]
+pub enum BrokerError {
+    /// The request as it is written cannot be carried out, now or later.
+    #[error("{0}")]
+    Invalid(String),
+    /// The model forbids it: an immutable attribute, a mixin that does not apply.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or it belongs to somebody else, which is not told.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The entity is doing something else, or its state has no such way.
+    #[error("{0}")]
+    Conflict(String),
+    /// Nowhere is room or a working backend at present.
+    #[error("{reason}")]
+    Unavailable {
+        /// What is missing.
+        reason: String,
+        /// After how many seconds a new try is worth it.
+        retry_after: u32,
+    },
+    /// OCCI has it, this server does not.
+    #[error("{0} is not implemented")]
+    Unimplemented(&'static str),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// Something that must not happen.
+    #[error("an internal error: {0}")]
+    Internal(String),
+}

@@ -1,0 +1,183 @@
+//! From an OCCI compute to the machine that a site is asked for.
+
+use backend::{Architecture, IntentTag, MachineSpec};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use occi_schema::{
+    AttributeName, NewEntity, Value, contextualization,
+    well_known::attribute::{ARCHITECTURE, CORES, EPHEMERAL_STORAGE_SIZE, HOSTNAME, MEMORY, TITLE},
+};
+use uuid::Uuid;
+
+use super::BrokerError;
+use crate::store::appliance::Offered;
+
+const GIB: f64 = (1_u64 << 30) as f64;
+const MIB_IN_GIB: f64 = 1024.0;
+
+/// The size of a compute that names neither a template nor its own: the standard's `small` (GFD.222).
+const DEFAULT_CORES: i64 = 1;
+const DEFAULT_MEMORY: f64 = 1.0;
+const DEFAULT_DISK: f64 = 10.0;
+
+/// Most user data, in bytes: what OpenStack takes, and more than a cloud-config ever is.
+const USER_DATA_LIMIT: usize = 64 << 10;
+/// Longest public key: RSA with 16384 bits has about 2800 characters.
+const KEY_LIMIT: usize = 8192;
+
+/// What rOCCI sends may lack its padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The machine for a compute made of this appliance, and the sizes that the compute shows.
+///
+/// # Errors
+/// [`BrokerError::Invalid`], naming the attribute.
+pub fn machine(entity: &mut NewEntity, id: Uuid, offered: &Offered) -> Result<MachineSpec, BrokerError> {
+    let requirements = offered.version.requirements();
+    let cores = number(entity, &CORES, Value::Integer(DEFAULT_CORES))?;
+    let memory = number(entity, &MEMORY, Value::Float(DEFAULT_MEMORY))?;
+    let disk = number(entity, &EPHEMERAL_STORAGE_SIZE, Value::Float(DEFAULT_DISK))?;
+    if cores.fract() != 0.0 || !(1.0..=4096.0).contains(&cores) {
+        return Err(invalid(&CORES, "must be a whole number from 1 to 4096"));
+    }
+    if !(memory > 0.0 && memory <= 65_536.0) {
+        return Err(invalid(&MEMORY, "must be above 0 and at most 65536 GiB"));
+    }
+    if !(disk > 0.0 && disk <= 65_536.0) {
+        return Err(invalid(&EPHEMERAL_STORAGE_SIZE, "must be above 0 and at most 65536 GiB"));
+    }
+    let memory_mib = whole(memory * MIB_IN_GIB);
+    if memory_mib < requirements.memory_mib {
+        let needs = format!("this appliance needs at least {} MiB, not {memory_mib}", requirements.memory_mib);
+        return Err(invalid(&MEMORY, &needs));
+    }
+    let attributes = &entity.attributes;
+    let hostname = attributes.get(&HOSTNAME).and_then(Value::as_str).map(hostname).transpose()?;
+    let ssh_keys = contextualization::ssh_public_key(attributes).map(ssh_key).transpose()?;
+    let user_data = contextualization::user_data(attributes).map(user_data).transpose()?;
+    Ok(MachineSpec {
+        tag: IntentTag(Uuid::now_v7()),
+        name: attributes.get(&TITLE).and_then(Value::as_str).map_or_else(|| id.to_string(), str::to_owned),
+        hostname,
+        cores: u32::try_from(whole(cores)).map_err(|_| invalid(&CORES, "is too large"))?,
+        memory_mib,
+        disk_bytes: whole(disk * GIB) / 512 * 512,
+        architecture: architecture(attributes.get(&ARCHITECTURE).and_then(Value::as_str))?,
+        image: offered.version.image(),
+        ssh_keys: ssh_keys.into_iter().collect(),
+        user_data,
+    })
+}
+
+/// The value of a numeric attribute, written into the entity when the client gave none.
+fn number(entity: &mut NewEntity, name: &AttributeName, default: Value) -> Result<f64, BrokerError> {
+    let value = entity.attributes.entry(name.clone()).or_insert(default);
+    value.as_float().filter(|number| number.is_finite()).ok_or_else(|| invalid(name, "must be a number"))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the caller, never negative")]
+fn whole(number: f64) -> u64 {
+    number.ceil() as u64
+}
+
+fn architecture(named: Option<&str>) -> Result<Architecture, BrokerError> {
+    match named {
+        None | Some("x64") => Ok(Architecture::X86_64),
+        Some("x86") => Ok(Architecture::X86),
+        Some(_) => Err(invalid(&ARCHITECTURE, "must be x86 or x64")),
+    }
+}
+
+/// A DNS name (RFC 1123): it reaches the guest's configuration, so nothing else may.
+fn hostname(text: &str) -> Result<String, BrokerError> {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err(invalid(&HOSTNAME, "must be a DNS name: labels of letters, digits and hyphens, joined by dots"))
+    }
+}
+
+/// One line of an `authorized_keys` file without options: type, base64, and perhaps a comment.
+fn ssh_key(text: &str) -> Result<String, BrokerError> {
+    let text = text.trim();
+    let mut words = text.split(' ');
+    let (kind, data) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let known = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| kind.starts_with(prefix));
+    let decoded = BASE64.decode(data).unwrap_or_default();
+    // The blob repeats the type, with its length in front (RFC 4253 section 6.6).
+    let repeats = decoded.get(4..).is_some_and(|rest| rest.starts_with(kind.as_bytes()));
+    if text.len() <= KEY_LIMIT && !text.chars().any(char::is_control) && known && repeats {
+        Ok(text.to_owned())
+    } else {
+        let what =
+            "the SSH key (occi.credentials.ssh.publickey) must be one line as in a .pub file: type, base64, comment";
+        Err(BrokerError::Invalid(what.into()))
+    }
+}
+
+/// Base64 as most clients send it, else the text itself. What decodes cleanly is taken as base64.
+fn user_data(text: &str) -> Result<Vec<u8>, BrokerError> {
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let data = match BASE64.decode(&compact) {
+        Ok(decoded) if !compact.is_empty() => decoded,
+        _ => text.as_bytes().to_vec(),
+    };
+    if data.len() > USER_DATA_LIMIT {
+        return Err(BrokerError::Invalid(format!(
+            "the user data has {} bytes, at most {USER_DATA_LIMIT} are taken",
+            data.len()
+        )));
+    }
+    Ok(data)
+}
+
+fn invalid(name: &AttributeName, reason: &str) -> BrokerError {
+    BrokerError::Invalid(format!("{name} {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtQ0h3vHkX1Zq4mVw3n0n9pJ8m0m3aFz0m0m3aFz0m0 ann@school";
+
+    #[test]
+    fn host_names_are_dns_names() {
+        for good in ["a", "desk-7", "desk-7.school.example", &"a".repeat(63)] {
+            assert!(hostname(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "-a", "a-", "a..b", "a\nb", "a: b", "ä", &"a".repeat(64), "a/b"] {
+            assert!(hostname(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_one_whole_line() {
+        assert_eq!(ssh_key(&format!(" {KEY}\n")).unwrap(), KEY);
+        let injected = format!("{KEY}\nssh-ed25519 AAAA evil");
+        let with_options = format!("command=\"x\" {KEY}");
+        for bad in ["", "ssh-ed25519", "ssh-ed25519 !!!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5", &injected, &with_options] {
+            assert!(ssh_key(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn user_data_is_base64_or_itself() {
+        assert_eq!(user_data("IyEvYmluL3NoCg==").unwrap(), b"#!/bin/sh\n");
+        assert_eq!(user_data("IyEvYmluL3NoCg").unwrap(), b"#!/bin/sh\n", "without its padding");
+        assert_eq!(user_data("IyEv\nYmluL3NoCg==").unwrap(), b"#!/bin/sh\n", "with line breaks");
+        assert_eq!(user_data("#!/bin/sh\ntrue\n").unwrap(), b"#!/bin/sh\ntrue\n");
+        assert!(user_data(&"#".repeat(USER_DATA_LIMIT + 1)).is_err());
+    }
+}

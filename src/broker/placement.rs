@@ -1,0 +1,195 @@
+//! Which site a machine goes to, and why not to the others.
+
+use backend::{Description, MachineSpec};
+use serde::{Deserialize, Serialize};
+
+use super::BrokerError;
+use crate::dispatch::{SiteView, Sites};
+
+/// Seconds after which a site that is away may be back.
+const RETRY_AFTER: u32 = 10;
+
+/// What was decided, kept with the entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The chosen site.
+    pub site: String,
+    /// All sites that were considered, in order.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One site in the light of one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The site.
+    pub site: String,
+    /// Requirement by requirement.
+    pub requirements: Vec<Requirement>,
+}
+
+/// One requirement, and whether the site meets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirement {
+    /// What is asked: `memory`.
+    pub name: String,
+    /// Whether it is met.
+    pub met: bool,
+    /// Whether the same request may be met later.
+    pub passing: bool,
+    /// What was compared, for people.
+    pub reason: String,
+}
+
+impl Candidate {
+    fn fits(&self) -> bool {
+        self.requirements.iter().all(|requirement| requirement.met)
+    }
+
+    /// Whether only time stands between the request and this site.
+    fn may_fit_later(&self) -> bool {
+        self.requirements.iter().all(|requirement| requirement.met || requirement.passing)
+    }
+
+    fn obstacles(&self) -> String {
+        let unmet = self.requirements.iter().filter(|requirement| !requirement.met);
+        let reasons: Vec<&str> = unmet.map(|requirement| requirement.reason.as_str()).collect();
+        format!("site {}: {}", self.site, reasons.join(", "))
+    }
+}
+
+/// Chooses the first site, in the order of names, that meets every requirement.
+///
+/// # Errors
+/// [`BrokerError::Invalid`] when no site can ever meet them, [`BrokerError::Unavailable`] when one may later.
+pub fn choose(sites: &Sites, spec: &MachineSpec) -> Result<Placement, BrokerError> {
+    let candidates: Vec<Candidate> = sites
+        .iter()
+        .map(|site| Candidate { site: site.name.clone(), requirements: examine(&site.view(), spec) })
+        .collect();
+    if let Some(chosen) = candidates.iter().find(|candidate| candidate.fits()) {
+        return Ok(Placement { site: chosen.site.clone(), candidates: candidates.clone() });
+    }
+    let obstacles: Vec<String> = candidates.iter().map(Candidate::obstacles).collect();
+    let reason = format!("no site can take this machine: {}", obstacles.join("; "));
+    if candidates.is_empty() || candidates.iter().any(Candidate::may_fit_later) {
+        Err(BrokerError::Unavailable { reason, retry_after: RETRY_AFTER })
+    } else {
+        Err(BrokerError::Invalid(reason))
+    }
+}
+
+fn examine(view: &SiteView, spec: &MachineSpec) -> Vec<Requirement> {
+    match view {
+        SiteView::Unknown => vec![away("it has not been asked yet")],
+        SiteView::Unreachable(reason) => vec![away(reason)],
+        SiteView::Reachable(description) => compare(description, spec),
+    }
+}
+
+fn away(reason: &str) -> Requirement {
+    Requirement { name: "reachable".into(), met: false, passing: true, reason: reason.to_owned() }
+}
+
+fn compare(description: &Description, spec: &MachineSpec) -> Vec<Requirement> {
+    let limits = description.limits;
+    let bound = |name: &str, asked: u64, most: u64, unit: &str| Requirement {
+        name: name.to_owned(),
+        met: asked <= most,
+        passing: false,
+        reason: format!("{name} {asked}{unit} asked, at most {most}{unit}"),
+    };
+    vec![
+        Requirement {
+            name: "working".into(),
+            met: description.obstacle.is_none(),
+            passing: true,
+            reason: description.obstacle.clone().unwrap_or_else(|| description.hypervisor.clone()),
+        },
+        Requirement {
+            name: "architecture".into(),
+            met: description.architectures.contains(&spec.architecture),
+            passing: false,
+            reason: format!("architecture {} asked", spec.architecture),
+        },
+        bound("cores", spec.cores.into(), limits.cores.into(), ""),
+        bound("memory", spec.memory_mib, limits.memory_mib, " MiB"),
+        bound("disk", spec.disk_bytes >> 20, limits.disk_bytes >> 20, " MiB"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use backend::{
+        Architecture, BackendError, IntentTag,
+        simulator::{Behaviour, Fault, Operation, Simulator},
+    };
+    use disk_image::ContentDigest;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::dispatch::Site;
+
+    fn spec(memory_mib: u64) -> MachineSpec {
+        MachineSpec {
+            tag: IntentTag(Uuid::now_v7()),
+            name: String::new(),
+            hostname: None,
+            cores: 1,
+            memory_mib,
+            disk_bytes: 1 << 20,
+            architecture: Architecture::X86_64,
+            image: ContentDigest::from_bytes([0; 32]),
+            ssh_keys: Vec::new(),
+            user_data: None,
+        }
+    }
+
+    fn simulator(memory_mib: u64) -> Simulator {
+        let mut behaviour = Behaviour::default();
+        behaviour.description.limits.memory_mib = memory_mib;
+        Simulator::new(behaviour)
+    }
+
+    async fn sites(given: Vec<(&str, Simulator)>) -> Sites {
+        let sites = Sites::new(given.into_iter().map(|(name, backend)| Site::new(name, Arc::new(backend))));
+        for site in sites.iter() {
+            site.look().await;
+        }
+        sites
+    }
+
+    #[tokio::test]
+    async fn the_first_site_that_fits_is_chosen_and_the_others_explained() {
+        let sites = sites(vec![("a", simulator(512)), ("b", simulator(4096))]).await;
+        let placement = choose(&sites, &spec(1024)).unwrap();
+        assert_eq!(placement.site, "b");
+        assert!(placement.candidates[0].obstacles().contains("memory 1024 MiB asked, at most 512 MiB"));
+    }
+
+    #[tokio::test]
+    async fn too_much_for_all_is_the_clients_error() {
+        let sites = sites(vec![("a", simulator(512)), ("b", simulator(512))]).await;
+        let error = choose(&sites, &spec(1024)).unwrap_err();
+        assert!(matches!(error, BrokerError::Invalid(_)), "{error}");
+        assert!(error.to_string().contains("site a") && error.to_string().contains("site b"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_silent_site_may_come_back() {
+        let silent = simulator(4096);
+        silent.inject(Operation::Describe, Fault::Before(BackendError::Unreachable("no answer".into())), 1);
+        let sites = sites(vec![("a", simulator(512)), ("b", silent)]).await;
+        let error = choose(&sites, &spec(1024)).unwrap_err();
+        assert!(matches!(error, BrokerError::Unavailable { retry_after: 10, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_obstacle_is_told() {
+        let mut behaviour = Behaviour::default();
+        behaviour.description.obstacle = Some("QEMU is not installed".into());
+        let sites = sites(vec![("a", Simulator::new(behaviour))]).await;
+        assert!(choose(&sites, &spec(64)).unwrap_err().to_string().contains("QEMU is not installed"));
+    }
+}

@@ -1,0 +1,186 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use disk_image::ImageFormat;
+use image_store::{ImageStore, StoredImage};
+use indicatif::{ProgressBar, ProgressStyle};
+use marketplace::{
+    Appliance, ApplianceDraft, ApplianceName, ApplianceVersion, Architecture, PublicationTime, Requirements,
+    VersionDraft,
+};
+
+use super::{data_dir, print_json};
+use crate::{
+    config::Config,
+    store::{self, Timestamp},
+};
+
+const MIB: u64 = 1 << 20;
+
+/// What `tombolo catalog` can do.
+#[derive(Subcommand)]
+pub enum CatalogCommand {
+    /// Publish a disk image as an appliance, or as a new version of one
+    #[command(after_help = "\
+The image is stored once, by the digest of what a guest sees, whatever format it came in. From then on clients find \
+the appliance in the query interface as a mixin below os_tpl, and new machines get its newest version.")]
+    Publish(PublishArgs),
+    /// List what is offered
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an appliance, or one version of it, out of the offer; its machines go on
+    Withdraw {
+        /// The appliance
+        name: String,
+        /// Only this version
+        #[arg(long)]
+        label: Option<String>,
+    },
+}
+
+/// What `tombolo catalog publish` takes.
+#[derive(clap::Args)]
+pub struct PublishArgs {
+    /// The disk image: raw or qcow2
+    file: PathBuf,
+    /// Short name, a-z 0-9 - _, which becomes the template's term
+    #[arg(long)]
+    name: String,
+    /// Title for people, without commas
+    #[arg(long)]
+    title: String,
+    /// More words for people
+    #[arg(long, default_value = "")]
+    description: String,
+    /// Who stands for it
+    #[arg(long, default_value = "local")]
+    publisher: String,
+    /// The version's label; the publication time when not given
+    #[arg(long)]
+    label: Option<String>,
+    /// The image's format; found out when not given, but a disk that a guest has written to should be declared
+    #[arg(long, value_parser = parse_format)]
+    format: Option<ImageFormat>,
+    /// Least memory of a machine, in MiB
+    #[arg(long, default_value_t = 64)]
+    memory: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_format(text: &str) -> Result<ImageFormat, String> {
+    let readable = ImageFormat::READABLE.into_iter().find(|format| format.name() == text);
+    readable.ok_or_else(|| "raw and qcow2 are read".to_owned())
+}
+
+pub async fn run(config: &Config, command: CatalogCommand) -> anyhow::Result<()> {
+    match command {
+        CatalogCommand::Publish(args) => publish(config, args).await,
+        CatalogCommand::List { json } => list(config, json).await,
+        CatalogCommand::Withdraw { name, label } => withdraw(config, name, label).await,
+    }
+}
+
+async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
+    // Checked before the long work: a typing error must not cost minutes.
+    let appliance = Appliance::try_from(ApplianceDraft {
+        name: args.name.clone(),
+        title: args.title,
+        description: args.description,
+        publisher: args.publisher,
+    })
+    .with_context(|| format!("cannot publish {:?}", args.name))?;
+    let now = Timestamp::now();
+    let label = args.label.unwrap_or_else(|| now.to_string().replace(':', ""));
+    let db = data_dir::open_store(config).await?;
+    let (image_dir, format) = (config.image_dir(), args.format);
+    let file = args.file.clone();
+    let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, format))
+        .await?
+        .with_context(|| format!("cannot publish {}", args.file.display()))?;
+    let version = ApplianceVersion::try_from(VersionDraft {
+        label: label.clone(),
+        image: stored.digest,
+        image_bytes: stored.size,
+        requirements: Requirements {
+            architecture: Architecture::X86_64,
+            cores: 1,
+            memory_mib: args.memory,
+            disk_bytes: stored.size,
+        },
+        published_at: PublicationTime(now.0),
+        withdrawn: false,
+    })?;
+    let shown = appliance.clone();
+    let published = db.write(move |connection| store::appliance::publish(connection, &appliance, &version)).await;
+    match published {
+        Ok(()) => {}
+        Err(error) if error.is_duplicate() => {
+            bail!("{} has a version {label} already; choose another --label", shown.name());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if args.json {
+        return print_json(&serde_json::json!({
+            "name": shown.name(), "label": label, "image": stored.digest, "bytes": stored.size,
+            "stored_bytes": stored.stored_bytes,
+        }));
+    }
+    let (disk, kept) = (stored.size.div_ceil(MIB), stored.stored_bytes.div_ceil(MIB));
+    println!("published {} {label}: a disk of {disk} MiB, {kept} MiB stored, image {}", shown.name(), stored.digest);
+    Ok(())
+}
+
+fn import(image_dir: &Path, file: &Path, format: Option<ImageFormat>) -> anyhow::Result<StoredImage> {
+    let view = disk_image::open(file, format)?;
+    let store = ImageStore::open(image_dir)?;
+    // Hidden by itself when nobody looks at the terminal.
+    let style = ProgressStyle::with_template("storing {bar:40} {bytes}/{total_bytes} {eta}")?;
+    let bar = ProgressBar::new(view.size()).with_style(style);
+    let stored = store.import(view.as_ref(), &|done, _| bar.set_position(done))?;
+    bar.finish_and_clear();
+    Ok(stored)
+}
+
+async fn list(config: &Config, json: bool) -> anyhow::Result<()> {
+    let db = data_dir::open_store(config).await?;
+    let offered = db.read(store::appliance::offered).await?;
+    if json {
+        let shown: Vec<_> = offered
+            .iter()
+            .map(|offered| {
+                serde_json::json!({
+                    "name": offered.appliance.name(), "title": offered.appliance.title(),
+                    "publisher": offered.appliance.publisher(), "label": offered.version.label(),
+                    "image": offered.version.image(), "bytes": offered.version.image_bytes(),
+                    "published_at": Timestamp(offered.version.published_at().0).to_string(),
+                })
+            })
+            .collect();
+        return print_json(&shown);
+    }
+    for offered in offered {
+        let size = offered.version.image_bytes().div_ceil(MIB);
+        println!(
+            "{}  {}  {}  {size} MiB",
+            offered.appliance.name(),
+            offered.version.label(),
+            offered.appliance.title()
+        );
+    }
+    Ok(())
+}
+
+async fn withdraw(config: &Config, name: String, label: Option<String>) -> anyhow::Result<()> {
+    let name: ApplianceName = name.try_into()?;
+    let db = data_dir::open_store(config).await?;
+    let shown = name.clone();
+    let count = db.write(move |connection| store::appliance::withdraw(connection, &name, label.as_deref())).await?;
+    anyhow::ensure!(count > 0, "nothing of {shown} is offered; `tombolo catalog list` shows what is");
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! One file per subcommand.
+
+mod catalog;
+mod data_dir;
+mod doctor;
+mod node;
+mod saga;
+mod serve;
+mod token;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigArgs;
+
+/// One OCCI endpoint and one catalogue in front of many virtual machine managers.
+#[derive(Parser)]
+#[command(
+    name = "tombolo",
+    version,
+    max_term_width = 100,
+    after_help = "\
+A first machine, on one host, in four commands:
+  tombolo serve &
+  tombolo catalog publish debian.raw --name debian --title 'Debian 12'
+  export TOKEN=$(tombolo token create --user ann --project class-3b)
+  curl -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: text/plain' http://127.0.0.1:8787/compute/ \\
+    --data 'Category: compute; scheme=\"http://schemas.ogf.org/occi/infrastructure#\"; class=\"kind\"'
+
+What can this host do? `tombolo doctor`. Everything lies in the data directory: --data-dir or TOMBOLO_DATA_DIR."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve OCCI, and run machines on this host unless sites are configured
+    Serve(serve::ServeArgs),
+    /// Run only the node driver of this host, for a broker elsewhere
+    Node(node::NodeArgs),
+    /// Publish and list appliances
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// Create, list and revoke app tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Show long requests that are under way
+    #[command(subcommand)]
+    Saga(saga::SagaCommand),
+    /// Say what this host can do, and what is missing
+    Doctor(doctor::DoctorArgs),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What went wrong, to be printed in one line.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let config = self.config.load()?;
+        match self.command {
+            Command::Serve(args) => serve::run(config, &args).await,
+            Command::Node(args) => node::run(&config, &args).await,
+            Command::Catalog(command) => catalog::run(&config, command).await,
+            Command::Token(command) => token::run(&config, command).await,
+            Command::Saga(command) => saga::run(&config, command).await,
+            Command::Doctor(args) => doctor::run(&config, &args).await,
+        }
+    }
+}
+
+/// Prints a value as JSON, for scripts.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,97 @@
+use std::{io::Write, net::SocketAddr, sync::Arc};
+
+use anyhow::{Context, anyhow};
+use image_store::ImageStore;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{data_dir, node};
+use crate::{
+    broker::Broker,
+    config::{AdapterConfig, Config, SiteConfig},
+    dispatch::{Dispatch, Sites},
+    http, store,
+};
+
+/// What `tombolo serve` takes.
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// Where clients connect; port 0 takes any free one
+    #[arg(long, env = "TOMBOLO_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
+    if let Some(listen) = args.listen {
+        anyhow::ensure!(
+            listen.ip().is_loopback(),
+            "--listen {listen}: only loopback addresses; put a TLS proxy in front"
+        );
+        config.listen = listen;
+    }
+    data_dir::prepare(&config.data_dir)?;
+    let _ownership = data_dir::Ownership::take(&config.data_dir)?;
+    let db = data_dir::open_store(&config).await?;
+    if config.database_is_local() {
+        // The data directory is ours, so no owner of a lease can be alive: what was under way goes on at once.
+        db.write(|connection| store::saga::release(connection, None)).await?;
+    }
+    let image_dir = config.image_dir();
+    let images = Arc::new(tokio::task::spawn_blocking(move || ImageStore::open(&image_dir)).await??);
+
+    // Bound before anything is started, so that a taken port leaves nothing behind.
+    let listener = std::net::TcpListener::bind(config.listen).with_context(|| {
+        format!("cannot listen on {}; stop what does, or choose another port with --listen", config.listen)
+    })?;
+    let address = listener.local_addr()?;
+
+    let shutdown = CancellationToken::new();
+    let mut embedded_node = None;
+    if config.site.is_empty() {
+        embedded_node = Some(node::start_embedded(&config, &shutdown).await?);
+        let adapter = AdapterConfig::NodeSocket { socket: config.node_socket() };
+        config.site.push(SiteConfig { name: "local".into(), adapter });
+    }
+    let sites = Sites::connect(&config.site).map_err(|reason| anyhow!(reason))?;
+    for site in sites.iter() {
+        site.look().await;
+    }
+    let dispatch = Dispatch::new(&db, sites, &images);
+    let dispatching = dispatch.run(&db, &shutdown);
+    let broker = Broker::new(db, dispatch, &config)?;
+    let server = http::server(broker, listener)?;
+    let handle = server.handle();
+    let stop = {
+        let shutdown = shutdown.clone();
+        async move {
+            shutdown.cancelled().await;
+            handle.stop(true).await;
+        }
+    };
+    tokio::spawn(cancel_on_signal(shutdown.clone())?);
+
+    println!("listening on http://{address}/");
+    std::io::stdout().flush()?;
+    let served = tokio::join!(server, stop).0;
+    shutdown.cancel();
+    dispatching.await?;
+    if let Some(node) = embedded_node {
+        node.await??;
+    }
+    served.context("the HTTP server ended")
+}
+
+/// Cancels the token when the process is asked to end. Machines go on; what is under way is resumed by the next start.
+pub fn cancel_on_signal(shutdown: CancellationToken) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = shutdown.cancelled() => return,
+        }
+        tracing::info!("ending; machines go on running");
+        shutdown.cancel();
+    })
+}

@@ -1,0 +1,352 @@
+//! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// No configuration is longer.
+const LONGEST: u64 = 1 << 20;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where everything lies that this process remembers.
+    pub data_dir: PathBuf,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// A `postgres://` address or a file; `tombolo.sqlite` in the data directory when empty.
+    pub database: String,
+    /// The OCCI door.
+    pub occi: OcciConfig,
+    /// The node driver of this host, as far as it runs here.
+    pub node: NodeConfig,
+    /// Sizes beside the standard ones.
+    pub size: Vec<SizeConfig>,
+    /// The sites; when there is none, this host is one, named `local`.
+    pub site: Vec<SiteConfig>,
+}
+
+/// The OCCI door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OcciConfig {
+    /// The host name in the schemes of our own categories, `http://occi.<authority>/occi/…`. Changing it changes the
+    /// identity of every template.
+    pub authority: String,
+    /// The appliance of a compute that names none; the first published one when empty.
+    pub default_appliance: String,
+    /// `https://cloud.school.example`, when a proxy stands in front; what the client called the server when empty.
+    pub public_url: String,
+}
+
+/// The node driver of this host.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// The hypervisor's program; searched on the PATH when empty.
+    pub qemu: PathBuf,
+    /// `auto` probes once, `kvm` and `tcg` decide.
+    pub accelerator: AcceleratorConfig,
+    /// The address on which guests' SSH ports are forwarded.
+    pub forward_address: std::net::IpAddr,
+    /// First forwarded port.
+    pub first_port: u16,
+    /// Last forwarded port.
+    pub last_port: u16,
+    /// How long a guest may take to stop when asked, in seconds.
+    pub graceful_seconds: u64,
+}
+
+/// How guests are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the field that holds it says what they are")]
+pub enum AcceleratorConfig {
+    Auto,
+    Kvm,
+    Tcg,
+}
+
+/// A `resource_tpl` of our own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SizeConfig {
+    /// The mixin's term.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// Virtual cores.
+    pub cores: u32,
+    /// GiB of memory.
+    pub memory: f64,
+    /// GiB of root disk.
+    pub disk: f64,
+}
+
+/// A site and how it is reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Its name.
+    pub name: String,
+    /// The way to its backend.
+    pub adapter: AdapterConfig,
+}
+
+/// The kinds of backend.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
+pub enum AdapterConfig {
+    /// Our own node driver on this host.
+    NodeSocket {
+        /// Its Unix socket.
+        socket: PathBuf,
+    },
+    /// Our own node driver elsewhere.
+    Node {
+        /// `http://host:port`.
+        url: String,
+        /// What `tombolo node` was given as its token.
+        token: String,
+    },
+    /// Machines in memory, for tests and benchmarks of the broker itself.
+    Simulator {
+        /// How long a machine takes until it runs.
+        #[serde(default)]
+        boot_milliseconds: u64,
+    },
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        reason: String,
+    },
+    /// A value cannot be used.
+    #[error("configuration: {0}")]
+    Unusable(String),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: default_data_dir(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            database: String::new(),
+            occi: OcciConfig::default(),
+            node: NodeConfig::default(),
+            size: Vec::new(),
+            site: Vec::new(),
+        }
+    }
+}
+
+impl Default for OcciConfig {
+    fn default() -> Self {
+        Self { authority: "tombolo.local".into(), default_appliance: String::new(), public_url: String::new() }
+    }
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            qemu: PathBuf::new(),
+            accelerator: AcceleratorConfig::Auto,
+            forward_address: std::net::Ipv4Addr::LOCALHOST.into(),
+            first_port: 22000,
+            last_port: 22999,
+            graceful_seconds: 60,
+        }
+    }
+}
+
+/// What the command line says about the configuration; it goes before the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file; without one, defaults serve on 127.0.0.1 with SQLite and a local node
+    #[arg(long, env = "TOMBOLO_CONFIG", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where everything is kept
+    #[arg(long, env = "TOMBOLO_DATA_DIR", global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Database: a postgres:// address or a file
+    #[arg(long, env = "TOMBOLO_DATABASE", global = true, value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+}
+
+impl ConfigArgs {
+    /// The configuration: defaults, then the file, then the command line and the environment.
+    ///
+    /// # Errors
+    /// The file is unreadable or wrong.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        if let Some(database) = &self.database {
+            config.database.clone_from(database);
+        }
+        // Sockets and links outlive a change of the working directory only if they are absolute.
+        config.data_dir = std::path::absolute(&config.data_dir)
+            .map_err(|error| ConfigError::Unusable(format!("data_dir {}: {error}", config.data_dir.display())))?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl Config {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+        let malformed = |reason: String| ConfigError::Malformed { path: path.to_owned(), reason };
+        if std::fs::metadata(path).map_err(unreadable)?.len() > LONGEST {
+            return Err(malformed("longer than 1 MiB".into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        toml::from_str(&text).map_err(|error| malformed(error.to_string()))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let unusable = |reason: String| Err(ConfigError::Unusable(reason));
+        let mut names = BTreeSet::new();
+        for site in &self.site {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if site.name.is_empty() || site.name.len() > 63 || !site.name.chars().all(plain) {
+                return unusable(format!("site name {:?} must be 1 to 63 of a-z 0-9 -", site.name));
+            }
+            if !names.insert(&site.name) {
+                return unusable(format!("two sites are named {}", site.name));
+            }
+        }
+        for size in &self.size {
+            let sensible = |gib: f64| gib.is_finite() && gib > 0.0 && gib <= 65_536.0;
+            if size.cores == 0 || !sensible(size.memory) || !sensible(size.disk) {
+                return unusable(format!("size {} needs cores, memory and disk above zero", size.name));
+            }
+        }
+        let public = &self.occi.public_url;
+        let absolute = public.starts_with("https://") || public.starts_with("http://");
+        if !public.is_empty()
+            && (!absolute || public.ends_with('/') || public.contains(|c: char| !c.is_ascii_graphic()))
+        {
+            return unusable(format!(
+                "[occi] public_url = {public:?} must be like https://host, without a slash at the end"
+            ));
+        }
+        if self.node.first_port == 0 || self.node.first_port > self.node.last_port {
+            return unusable("node: first_port must be at least 1 and at most last_port".into());
+        }
+        if !self.listen.ip().is_loopback() {
+            return unusable(format!(
+                "listen = {}: tokens would cross the network in the clear; listen on 127.0.0.1 and put a TLS proxy \
+                 in front",
+                self.listen
+            ));
+        }
+        Ok(())
+    }
+
+    /// The database's address.
+    pub fn database_address(&self) -> String {
+        if self.database.is_empty() {
+            self.data_dir.join("tombolo.sqlite").to_string_lossy().into_owned()
+        } else {
+            self.database.clone()
+        }
+    }
+
+    /// Whether the database is a file that one process owns.
+    pub fn database_is_local(&self) -> bool {
+        !self.database.starts_with("postgres://") && !self.database.starts_with("postgresql://")
+    }
+
+    /// Where images are stored.
+    pub fn image_dir(&self) -> PathBuf {
+        self.data_dir.join("images")
+    }
+
+    /// Where the node driver of this host keeps its machines.
+    pub fn node_dir(&self) -> PathBuf {
+        self.data_dir.join("node")
+    }
+
+    /// The socket of the node driver of this host.
+    pub fn node_socket(&self) -> PathBuf {
+        self.node_dir().join("door").join("node.sock")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn default_data_dir() -> PathBuf {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from);
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/tombolo");
+    }
+    set("XDG_DATA_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+        .map_or_else(|| PathBuf::from("tombolo-data"), |base| base.join("tombolo"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tombolo.toml");
+        std::fs::write(&path, text).unwrap();
+        ConfigArgs { config: Some(path), ..ConfigArgs::default() }.load()
+    }
+
+    #[test]
+    fn no_file_serves_on_loopback_with_sqlite() {
+        let config = ConfigArgs::default().load().unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8787");
+        assert!(config.database_is_local() && config.site.is_empty());
+    }
+
+    #[test]
+    fn sites_and_sizes_are_read() {
+        let config = load(
+            "[[site]]\nname = \"lab\"\nadapter = { kind = \"simulator\", boot_milliseconds = 5 }\n\
+             [[size]]\nname = \"tiny\"\ntitle = \"Tiny\"\ncores = 1\nmemory = 0.25\ndisk = 1\n",
+        )
+        .unwrap();
+        assert!(matches!(config.site[0].adapter, AdapterConfig::Simulator { boot_milliseconds: 5 }));
+        assert_eq!(config.size[0].cores, 1);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |text: &str| load(text).unwrap_err().to_string();
+        assert!(message("lisen = \"127.0.0.1:1\"").contains("lisen"));
+        assert!(message("listen = \"0.0.0.0:80\"").contains("TLS proxy"));
+        assert!(message("[node]\nfirst_port = 5\nlast_port = 4\n").contains("first_port"));
+        let twice = "[[site]]\nname = \"a\"\nadapter = { kind = \"simulator\" }\n";
+        assert!(message(&twice.repeat(2)).contains("two sites"));
+        assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
+    }
+}

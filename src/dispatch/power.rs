@@ -1,0 +1,128 @@
+//! The saga that starts, stops or restarts a machine: ask, then wait until it has arrived.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backend::{MachineState, RestartMethod, StopMethod};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    provision::{Work, facts_of, failure, wait_for},
+    saga::{Definition, Outcome, Run, StepFailure},
+    site::Sites,
+};
+use crate::store::{
+    DbConnection, StoreError,
+    entity::{self, EntityState},
+    saga::Saga,
+};
+
+pub const NAME: &str = "power";
+
+const ASK: &str = "ask";
+const ARRIVE: &str = "arrive";
+
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Longer than any backend's own deadline for a graceful stop.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(300);
+
+/// What is asked of a machine that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action", content = "method")]
+pub enum PowerAction {
+    /// Switch on.
+    Start,
+    /// Switch off in this way.
+    Stop(StopMethod),
+    /// Start anew in this way.
+    Restart(RestartMethod),
+}
+
+impl PowerAction {
+    /// What the owner sees meanwhile.
+    pub fn announcement(self) -> &'static str {
+        match self {
+            Self::Start => "starting",
+            Self::Stop(_) => "stopping",
+            Self::Restart(_) => "restarting",
+        }
+    }
+
+    fn destination(self) -> (MachineState, EntityState) {
+        match self {
+            Self::Start | Self::Restart(_) => (MachineState::Running, EntityState::Active),
+            Self::Stop(_) => (MachineState::Stopped, EntityState::Inactive),
+        }
+    }
+
+    fn of(saga: &Saga) -> Result<Self, StepFailure> {
+        serde_json::from_value(saga.parameters.clone()).map_err(|error| {
+            StepFailure::Lasting(format!("the parameters of saga {} are unreadable: {error}", saga.id))
+        })
+    }
+}
+
+pub struct Power {
+    sites: Sites,
+}
+
+impl Power {
+    pub fn new(sites: Sites) -> Self {
+        Self { sites }
+    }
+}
+
+#[async_trait]
+impl Definition for Power {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[ASK, ARRIVE]
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(PATIENCE)
+    }
+
+    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+        let action = PowerAction::of(&run.saga)?;
+        let work = Work::of(run, &self.sites).await?;
+        if step == ASK {
+            let Some(machine) = &work.entity.machine else {
+                return Err(StepFailure::Lasting("the entity has no machine".into()));
+            };
+            let backend = &work.site.backend;
+            let asked = match action {
+                PowerAction::Start => backend.start(machine).await,
+                PowerAction::Stop(method) => backend.stop(machine, method).await,
+                PowerAction::Restart(method) => backend.restart(machine, method).await,
+            };
+            return asked.map_err(|error| failure(&error));
+        }
+        let (arrived, _) = action.destination();
+        let machine = wait_for(&work, |machine| machine.state == arrived, ARRIVAL_LIMIT).await?;
+        let (entity, facts) = (run.saga.entity, facts_of(&machine));
+        run.write(move |connection| entity::set_facts(connection, entity, &facts)).await?;
+        Ok(())
+    }
+
+    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<(), StepFailure> {
+        // A machine that was asked to stop cannot be asked not to; where it ends, reconciliation sees.
+        Ok(())
+    }
+
+    fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
+        let Ok(action) = PowerAction::of(saga) else {
+            return Ok(());
+        };
+        match outcome {
+            Outcome::Done => entity::set_state(connection, saga.entity, action.destination().1, None),
+            Outcome::Undone(reason) => {
+                let message = format!("{} failed: {reason}", action.announcement());
+                entity::set_message(connection, saga.entity, Some(&message))
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The sites, and the one place that knows which adapters there are.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use backend::{
+    Backend, Description,
+    simulator::{Behaviour, Simulator},
+};
+use node_adapter::{NodeAddress, NodeBackend};
+
+use crate::config::{AdapterConfig, SiteConfig};
+
+/// What is known of a site at present.
+#[derive(Debug, Clone)]
+pub enum SiteView {
+    /// Not asked yet.
+    Unknown,
+    /// It answered.
+    Reachable(Description),
+    /// It does not answer.
+    Unreachable(String),
+}
+
+/// A place with computing, and the way to its backend.
+pub struct Site {
+    /// Its name in configuration, placement and log.
+    pub name: String,
+    /// The adapter.
+    pub backend: Arc<dyn Backend>,
+    view: RwLock<SiteView>,
+}
+
+impl Site {
+    /// A site whose backend has not been asked yet.
+    pub fn new(name: impl Into<String>, backend: Arc<dyn Backend>) -> Self {
+        Self { name: name.into(), backend, view: RwLock::new(SiteView::Unknown) }
+    }
+
+    /// What is known at present.
+    pub fn view(&self) -> SiteView {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the backend what it is, and remembers the answer.
+    pub async fn look(&self) {
+        let view = match self.backend.describe().await {
+            Ok(description) => SiteView::Reachable(description),
+            Err(error) => SiteView::Unreachable(error.to_string()),
+        };
+        let mut known = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if let SiteView::Unreachable(reason) = &view
+            && !matches!(*known, SiteView::Unreachable(_))
+        {
+            tracing::warn!(site = %self.name, %reason, "the site does not answer");
+        }
+        *known = view;
+    }
+}
+
+/// All configured sites, by name.
+#[derive(Clone, Default)]
+pub struct Sites(Arc<BTreeMap<String, Arc<Site>>>);
+
+impl Sites {
+    /// These sites; of two with one name the later counts (the configuration refuses that before).
+    pub fn new(sites: impl IntoIterator<Item = Site>) -> Self {
+        Self(Arc::new(sites.into_iter().map(|site| (site.name.clone(), Arc::new(site))).collect()))
+    }
+
+    /// Connects every configured site through its adapter.
+    ///
+    /// # Errors
+    /// An adapter that cannot be set up, in words.
+    pub fn connect(configured: &[SiteConfig]) -> Result<Self, String> {
+        let connect = |site: &SiteConfig| -> Result<Site, String> {
+            let backend: Arc<dyn Backend> = match &site.adapter {
+                AdapterConfig::NodeSocket { socket } => node(NodeAddress::Unix(socket.clone()), &site.name)?,
+                AdapterConfig::Node { url, token } => {
+                    node(NodeAddress::Tcp { url: url.clone(), token: token.clone() }, &site.name)?
+                }
+                AdapterConfig::Simulator { boot_milliseconds } => {
+                    let mut behaviour = Behaviour::default();
+                    behaviour.delays.boot = std::time::Duration::from_millis(*boot_milliseconds);
+                    Arc::new(Simulator::new(behaviour))
+                }
+            };
+            Ok(Site::new(site.name.clone(), backend))
+        };
+        configured.iter().map(connect).collect::<Result<Vec<_>, _>>().map(Self::new)
+    }
+
+    /// The site of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Site>> {
+        self.0.get(name)
+    }
+
+    /// All sites in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.0.values()
+    }
+}
+
+fn node(address: NodeAddress, site: &str) -> Result<Arc<dyn Backend>, String> {
+    match NodeBackend::new(address) {
+        Ok(backend) => Ok(Arc::new(backend)),
+        Err(error) => Err(format!("site {site}: {error}")),
+    }
+}

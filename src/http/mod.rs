@@ -1,0 +1,41 @@
+//! The doors. Parse, call the broker, render: no rule lives here.
+
+mod occi;
+mod principal;
+
+use std::{io, net::TcpListener, time::Duration};
+
+use actix_web::{App, HttpServer, dev::Server, http::header, middleware::DefaultHeaders, web};
+
+use crate::broker::Broker;
+
+/// Largest request body, in bytes. User data is the largest thing that a client sends.
+const BODY_LIMIT: usize = 1 << 20;
+/// A client that has not sent its headers by then is not waited for.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+const SHUTDOWN_SECONDS: u64 = 5;
+
+/// On every response: OCCI wants the versions there (GFD.223 section 5.3, GFD.222 rule R0402).
+const SERVER: &str = concat!("tombolo/", env!("CARGO_PKG_VERSION"), " OCCI/1.2 OCCI/1.1 OCCI-CRTP/1.1");
+
+/// The server on a bound socket; it runs when it is awaited.
+///
+/// # Errors
+/// The socket cannot be used.
+pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
+    let broker = web::Data::new(broker);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(broker.clone())
+            .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)))
+            // OCCI's paths come from the model, not from a table: one door looks them up.
+            .default_service(web::route().to(occi::door))
+    });
+    Ok(server
+        .disable_signals()
+        .client_request_timeout(HEADER_TIME)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .listen(listener)?
+        .run())
+}

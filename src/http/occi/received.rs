@@ -1,0 +1,88 @@
+use actix_web::{HttpRequest, http::Method, web};
+use futures_util::StreamExt;
+use occi_schema::{MediaType, Purpose};
+
+use super::answer::Failure;
+use crate::http::BODY_LIMIT;
+
+/// A request, as far as OCCI is concerned.
+pub struct Received {
+    /// Its method.
+    pub method: Method,
+    /// The term in `?action=`, if there is one.
+    pub action: Option<String>,
+    /// The start of every URL in the answer: `http://host:port`.
+    pub base: String,
+    headers: Vec<(String, String)>,
+    /// Its body, once read.
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    /// A request to the server that the world knows as `public_url`, if it is configured.
+    pub fn new(request: &HttpRequest, public_url: Option<&str>) -> Self {
+        // Fields that are no text are left out: nothing that is parsed here may have any other byte.
+        let headers = request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let action = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .ok()
+            .and_then(|query| query.0.into_iter().find(|(name, _)| name == "action"))
+            .map(|(_, term)| term);
+        let base = public_url.map_or_else(|| base_of(request), str::to_owned);
+        Self { method: request.method().clone(), action, base, headers, body: Vec::new() }
+    }
+
+    /// Reads the body, up to the limit.
+    pub async fn read_body(&mut self, mut payload: web::Payload) -> Result<(), Failure> {
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| Failure::status(400, format!("the body ended early: {error}")))?;
+            if self.body.len() + chunk.len() > BODY_LIMIT {
+                return Err(Failure::status(413, format!("a body may have {BODY_LIMIT} bytes")));
+            }
+            self.body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+
+    pub fn headers(&self) -> Vec<(&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All `Accept` fields as one list.
+    pub fn accept(&self) -> Option<String> {
+        let fields: Vec<&str> =
+            self.headers.iter().filter(|(name, _)| name == "accept").map(|(_, value)| value.as_str()).collect();
+        (!fields.is_empty()).then(|| fields.join(", "))
+    }
+
+    /// The rendering of the answer.
+    pub fn answer_media(&self, purpose: Purpose) -> Result<MediaType, Failure> {
+        MediaType::negotiate(self.accept().as_deref(), purpose)
+            .map_err(|error| Failure::status(error.status(), error.to_string()))
+    }
+
+    /// The rendering of the request.
+    pub fn request_media(&self) -> Result<MediaType, Failure> {
+        MediaType::of_request(self.header("content-type"), self.body.is_empty())
+            .map_err(|error| Failure::status(406, error.to_string()))
+    }
+}
+
+/// What the client called this server, if it is a plain host and port. Forwarded headers are not believed: anybody can
+/// send them.
+fn base_of(request: &HttpRequest) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let host = host.filter(|host| !host.is_empty() && host.len() <= 255 && host.bytes().all(plain));
+    match host {
+        Some(host) => format!("http://{host}"),
+        None => format!("http://{}", request.app_config().local_addr()),
+    }
+}

@@ -1,0 +1,187 @@
+use std::{fmt, str::FromStr, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::store::{Db, StoreError, Timestamp, member, token::NewToken};
+
+const PREFIX: &str = "tombolo_";
+const SECRET_BYTES: usize = 32;
+
+/// An app token: `tombolo_<id>_<secret>`. The id finds its row, the secret proves it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AppToken {
+    /// The public half.
+    pub id: Uuid,
+    secret: [u8; SECRET_BYTES],
+}
+
+/// Why no token could be made or read.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// Not of the form.
+    #[error("not an app token")]
+    Malformed,
+    /// A name that no user or project may have.
+    #[error("{what} {name:?} must be 1 to 64 letters, digits or one of @ . _ -")]
+    BadName {
+        /// User or project.
+        what: &'static str,
+        /// As given, shortened.
+        name: String,
+    },
+    /// No random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Randomness(#[from] getrandom::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AppToken {
+    fn generate() -> Result<Self, TokenError> {
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret)?;
+        Ok(Self { id: Uuid::now_v7(), secret })
+    }
+
+    // A plain hash is enough: the secret is 256 random bits, not a password that can be guessed.
+    fn secret_hash(&self) -> String {
+        Sha256::digest(self.secret).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether this token's secret is the one that was hashed, in a time that does not tell how much of it fits.
+    pub fn fits(&self, secret_hash: &str) -> bool {
+        self.secret_hash().as_bytes().ct_eq(secret_hash.as_bytes()).into()
+    }
+}
+
+impl fmt::Display for AppToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}_{}", self.id.simple(), URL_SAFE_NO_PAD.encode(self.secret))
+    }
+}
+
+// The secret must not reach a log by way of {:?}.
+impl fmt::Debug for AppToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppToken({})", self.id)
+    }
+}
+
+impl FromStr for AppToken {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        let (id, secret) =
+            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(TokenError::Malformed)?;
+        let id = Uuid::try_parse(id).map_err(|_| TokenError::Malformed)?;
+        let secret = URL_SAFE_NO_PAD.decode(secret).map_err(|_| TokenError::Malformed)?;
+        Ok(Self { id, secret: secret.try_into().map_err(|_| TokenError::Malformed)? })
+    }
+}
+
+/// Makes a token for the user in the project, both made if they are new. The answer is the only place where the
+/// token can ever be read.
+///
+/// # Errors
+/// Names that are not allowed; no random bytes; the database failed.
+pub async fn issue(db: &Db, user: &str, project: &str, valid_for: Duration) -> Result<AppToken, TokenError> {
+    check_name("user name", user)?;
+    check_name("project name", project)?;
+    let token = AppToken::generate()?;
+    let (id, secret_hash) = (token.id, token.secret_hash());
+    let (user, project) = (user.to_owned(), project.to_owned());
+    db.write(move |connection| {
+        let user = member::ensure_user(connection, &user)?;
+        let project = member::ensure_project(connection, &project)?;
+        let expires_at = Timestamp::now().plus(valid_for);
+        let new = NewToken { id, user, project, secret_hash: secret_hash.clone(), expires_at };
+        crate::store::token::insert(connection, &new)
+    })
+    .await?;
+    Ok(token)
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), TokenError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-');
+    if name.is_empty() || name.chars().count() > 64 || !name.chars().all(plain) {
+        return Err(TokenError::BadName { what, name: name.chars().take(80).collect() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::{Credentials, authenticate};
+
+    fn presented(token: &str, user: Option<&str>) -> Credentials {
+        Credentials { user: user.map(str::to_owned), secret: token.to_owned() }
+    }
+
+    async fn db() -> (tempfile::TempDir, Db) {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(directory.path().join("t.sqlite").to_str().unwrap()).unwrap();
+        (directory, db)
+    }
+
+    #[tokio::test]
+    async fn a_token_opens_its_project_until_it_is_revoked() {
+        let (_directory, db) = db().await;
+        let token = issue(&db, "ann", "class-3b", Duration::from_secs(60)).await.unwrap();
+        let text = token.to_string();
+        let principal = authenticate(&db, &presented(&text, None)).await.unwrap().unwrap();
+        assert_eq!(principal.user_name, "ann");
+        assert!(authenticate(&db, &presented(&text, Some("ann"))).await.unwrap().is_some());
+        assert!(authenticate(&db, &presented(&text, Some("bob"))).await.unwrap().is_none());
+
+        let id = token.id;
+        assert!(db.write(move |c| crate::store::token::revoke(c, id)).await.unwrap());
+        assert!(authenticate(&db, &presented(&text, None)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn two_tokens_of_a_name_share_user_and_project() {
+        let (_directory, db) = db().await;
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let token = issue(&db, "ann", "class-3b", Duration::from_secs(60)).await.unwrap().to_string();
+            let principal = authenticate(&db, &presented(&token, None)).await.unwrap().unwrap();
+            seen.push((principal.user_name, principal.project));
+        }
+        assert_eq!(seen[0], seen[1]);
+    }
+
+    #[tokio::test]
+    async fn wrong_expired_and_foreign_secrets_open_nothing() {
+        let (_directory, db) = db().await;
+        let expired = issue(&db, "ann", "p", Duration::ZERO).await.unwrap();
+        let one = issue(&db, "ann", "p", Duration::from_secs(60)).await.unwrap();
+        let two = issue(&db, "ann", "p", Duration::from_secs(60)).await.unwrap();
+        let mixed = AppToken { id: one.id, secret: two.secret };
+        for token in [expired.to_string(), mixed.to_string(), "tombolo_x_y".into(), String::new()] {
+            assert!(authenticate(&db, &presented(&token, None)).await.unwrap().is_none(), "{token}");
+        }
+    }
+
+    #[test]
+    fn the_secret_is_not_in_the_debug_form() {
+        let token = AppToken::generate().unwrap();
+        let secret = token.to_string().rsplit_once('_').unwrap().1.to_owned();
+        assert!(!format!("{token:?}").contains(&secret));
+        assert_eq!(token.to_string().parse::<AppToken>().unwrap(), token);
+    }
+
+    #[tokio::test]
+    async fn odd_names_are_refused() {
+        let (_directory, db) = db().await;
+        for name in ["", "a b", "a\nb", &"x".repeat(65), "a/b"] {
+            assert!(issue(&db, name, "p", Duration::from_secs(1)).await.is_err(), "{name:?}");
+            assert!(issue(&db, "u", name, Duration::from_secs(1)).await.is_err(), "{name:?}");
+        }
+    }
+}

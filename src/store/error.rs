@@ -1,0 +1,47 @@
+use thiserror::Error;
+
+/// What can go wrong with what is remembered.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error("cannot open the database {database}: {reason}")]
+    Open {
+        /// Its address, without a password.
+        database: String,
+        /// The database's words.
+        reason: String,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot migrate the database: {0}")]
+    Migration(String),
+    /// A statement failed.
+    #[error("the database refused a statement: {0}")]
+    Statement(#[from] diesel::result::Error),
+    /// No connection could be had.
+    #[error("no database connection is free: {0}")]
+    Pool(String),
+    /// A row holds what this version cannot read.
+    #[error("row {id} of {table} is unreadable: {reason}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        id: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Another owner has taken the saga over; what this one wanted to write is void.
+    #[error("saga {0} has been taken over by another owner")]
+    Fenced(uuid::Uuid),
+    /// The work on a database thread was ended by the shutdown.
+    #[error("the database work was interrupted")]
+    Interrupted,
+}
+
+impl StoreError {
+    /// Whether the statement broke a rule of uniqueness.
+    pub fn is_duplicate(&self) -> bool {
+        use diesel::result::{DatabaseErrorKind, Error};
+        matches!(self, Self::Statement(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)))
+    }
+}

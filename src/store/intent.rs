@@ -1,0 +1,41 @@
+//! Intents: the row that is written before a backend is called. Its id travels to the backend as the machine's tag.
+
+use backend::{IntentTag, MachineId};
+use diesel::{ExpressionMethods, RunQueryDsl};
+use uuid::Uuid;
+
+use super::{DbConnection, StoreError, Timestamp, entity::EntityId, schema::intents};
+
+/// Writes the intent down, before anything is asked of the site.
+///
+/// # Errors
+/// The database failed.
+pub fn insert(
+    connection: &mut DbConnection,
+    tag: IntentTag,
+    entity: EntityId,
+    saga: Uuid,
+    site: &str,
+) -> Result<(), StoreError> {
+    diesel::insert_into(intents::table)
+        .values((
+            intents::id.eq(tag.to_string()),
+            intents::entity_id.eq(entity.to_string()),
+            intents::saga_id.eq(saga.to_string()),
+            intents::site.eq(site),
+            intents::created_at.eq(Timestamp::now().0),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Records what became of the intent: the machine, or nothing.
+///
+/// # Errors
+/// The database failed.
+pub fn settle(connection: &mut DbConnection, tag: IntentTag, machine: Option<&MachineId>) -> Result<(), StoreError> {
+    diesel::update(diesel::QueryDsl::filter(intents::table, intents::id.eq(tag.to_string())))
+        .set((intents::machine.eq(machine.map(MachineId::as_str)), intents::settled_at.eq(Timestamp::now().0)))
+        .execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Projects (the tenants) and users. Roles and quota come with the login issue.
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use uuid::Uuid;
+
+use super::{
+    DbConnection, StoreError, Timestamp,
+    row::parse_id,
+    schema::{projects, users},
+};
+
+/// A tenant: a class, a research group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProjectId(pub Uuid);
+
+/// A person or a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserId(pub Uuid);
+
+/// The project of this name, made if there is none.
+///
+/// # Errors
+/// The database failed.
+pub fn ensure_project(connection: &mut DbConnection, name: &str) -> Result<ProjectId, StoreError> {
+    let found: Option<String> =
+        projects::table.filter(projects::name.eq(name)).select(projects::id).first(connection).optional()?;
+    if let Some(id) = found {
+        return parse_id("projects", &id).map(ProjectId);
+    }
+    let id = Uuid::now_v7();
+    diesel::insert_into(projects::table)
+        .values((projects::id.eq(id.to_string()), projects::name.eq(name), projects::created_at.eq(Timestamp::now().0)))
+        .execute(connection)?;
+    Ok(ProjectId(id))
+}
+
+/// The user of this name, made if there is none.
+///
+/// # Errors
+/// The database failed.
+pub fn ensure_user(connection: &mut DbConnection, name: &str) -> Result<UserId, StoreError> {
+    let found: Option<String> =
+        users::table.filter(users::name.eq(name)).select(users::id).first(connection).optional()?;
+    if let Some(id) = found {
+        return parse_id("users", &id).map(UserId);
+    }
+    let id = Uuid::now_v7();
+    diesel::insert_into(users::table)
+        .values((users::id.eq(id.to_string()), users::name.eq(name), users::created_at.eq(Timestamp::now().0)))
+        .execute(connection)?;
+    Ok(UserId(id))
+}

@@ -1,0 +1,123 @@
+//! The tables as diesel sees them; the migrations under `migrations/` are the truth.
+
+diesel::table! {
+    projects (id) {
+        id -> Text,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    app_tokens (id) {
+        id -> Text,
+        user_id -> Text,
+        project_id -> Text,
+        secret_hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    appliances (name) {
+        name -> Text,
+        title -> Text,
+        description -> Text,
+        publisher -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    appliance_versions (id) {
+        id -> Text,
+        appliance -> Text,
+        label -> Text,
+        image -> Text,
+        image_bytes -> BigInt,
+        requirements -> Text,
+        published_at -> BigInt,
+        withdrawn_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    entities (id) {
+        id -> Text,
+        project_id -> Text,
+        kind -> Text,
+        mixins -> Text,
+        attributes -> Text,
+        state -> Text,
+        state_message -> Nullable<Text>,
+        site -> Text,
+        placement -> Text,
+        specification -> Text,
+        machine -> Nullable<Text>,
+        facts -> Text,
+        removal_requested_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sagas (id) {
+        id -> Text,
+        name -> Text,
+        entity_id -> Text,
+        blocked_by -> Nullable<Text>,
+        state -> Text,
+        step -> Integer,
+        parameters -> Text,
+        attempts -> Integer,
+        run_at -> BigInt,
+        owner -> Nullable<Text>,
+        lease_until -> Nullable<BigInt>,
+        fence -> BigInt,
+        cancel_requested_at -> Nullable<BigInt>,
+        error -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    saga_log (saga_id, sequence) {
+        saga_id -> Text,
+        sequence -> BigInt,
+        step -> Text,
+        event -> Text,
+        detail -> Nullable<Text>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    intents (id) {
+        id -> Text,
+        entity_id -> Text,
+        saga_id -> Text,
+        site -> Text,
+        machine -> Nullable<Text>,
+        created_at -> BigInt,
+        settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::joinable!(app_tokens -> users (user_id));
+diesel::joinable!(app_tokens -> projects (project_id));
+diesel::joinable!(appliance_versions -> appliances (appliance));
+diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects);
+diesel::allow_tables_to_appear_in_same_query!(appliances, appliance_versions);

@@ -1,0 +1,203 @@
+//! `/compute/` over a simulated site.
+
+use reqwest::StatusCode;
+
+use crate::server::{Answer, COMPUTE, Home, KIND_LINE, OS_TPL_SCHEME, SIZE_SCHEME, Server};
+
+fn ready() -> (Home, Server) {
+    let home = Home::simulated();
+    home.publish_blank("blank");
+    let token = home.token("ann", "p");
+    let server = home.serve().with_token(&token);
+    (home, server)
+}
+
+fn small() -> String {
+    format!("Category: small; scheme=\"{SIZE_SCHEME}\"; class=\"mixin\"")
+}
+
+#[tokio::test]
+async fn a_compute_lives_from_create_to_delete() {
+    let (_home, server) = ready();
+    let more = format!("{}\nX-OCCI-Attribute: occi.core.title=\"one\"", small());
+    let body = format!("{KIND_LINE}\nCategory: blank; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"\n{more}\n");
+    let created = server.post("/compute/", &body).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.body);
+    let location = created.header("location");
+    assert_eq!(created.body.trim(), format!("X-OCCI-Location: {location}"));
+
+    let entity = server.arrive(&location, "active").await;
+    assert_eq!(entity["kind"], COMPUTE);
+    assert_eq!(entity["attributes"]["occi.core.title"], "one");
+    assert_eq!(entity["attributes"]["occi.compute.cores"], 1);
+    assert_eq!(entity["attributes"]["occi.compute.memory"], 1.0);
+    assert_eq!(entity["attributes"]["org.tombolo.compute.site"], "lab");
+    assert_eq!(entity["mixins"][0], format!("{OS_TPL_SCHEME}blank"));
+    assert!(server.get("/compute/").await.body.contains(&location));
+    assert!(server.get("/mixin/os_tpl/blank/").await.body.contains(&location));
+
+    assert_eq!(server.act(&location, "stop").await.status, StatusCode::OK);
+    let stopped = server.arrive(&location, "inactive").await;
+    assert_eq!(
+        stopped["actions"],
+        serde_json::json!(["http://schemas.ogf.org/occi/infrastructure/compute/action#start"])
+    );
+    assert_eq!(server.act(&location, "start").await.status, StatusCode::OK);
+    server.arrive(&location, "active").await;
+    assert_eq!(server.act(&location, "restart").await.status, StatusCode::OK);
+    server.arrive(&location, "active").await;
+
+    assert_eq!(server.delete(&location).await.status, StatusCode::OK);
+    assert_eq!(server.get(&location).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/compute/").await.body, "");
+    assert_eq!(server.delete(&location).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn all_renderings_create_and_show() {
+    let (_home, server) = ready();
+    let json = format!(
+        "{{\"kind\":\"{COMPUTE}\",\"mixins\":[\"{OS_TPL_SCHEME}blank\"],\"title\":\"from json\",\
+          \"attributes\":{{\"occi.compute.cores\":2}}}}"
+    );
+    let request = server.request("POST", "/compute/").header("Content-Type", "application/occi+json");
+    let request = request.header("Accept", "application/occi+json").body(json);
+    let created = Answer::of(request.send().await.unwrap()).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.body);
+    assert_eq!(created.body, format!("[\"{}\"]", created.header("location")));
+
+    let request = server.request("POST", "/compute/").header("Content-Type", "text/occi");
+    let request = request.header("Category", format!("{}, blank; scheme=\"{OS_TPL_SCHEME}\"", &KIND_LINE[10..]));
+    let request = request.header("X-OCCI-Attribute", "occi.core.title=\"from headers\", occi.compute.cores=2");
+    let from_headers = Answer::of(request.header("Accept", "text/occi").send().await.unwrap()).await;
+    assert_eq!(from_headers.status, StatusCode::CREATED, "{}", from_headers.body);
+    assert_eq!(from_headers.body, "OK");
+
+    for location in [created.header("location"), from_headers.header("location")] {
+        assert_eq!(server.arrive(&location, "active").await["attributes"]["occi.compute.cores"], 2);
+        let plain = server.get(&location).await;
+        assert!(plain.body.starts_with("Category: compute; scheme="), "{}", plain.body);
+        assert!(plain.body.contains("X-OCCI-Attribute: occi.compute.cores=2\n"), "{}", plain.body);
+        assert!(plain.body.contains("?action=stop>; rel="), "{}", plain.body);
+        let request = server.request("GET", &location).header("Accept", "text/occi");
+        let headers = Answer::of(request.send().await.unwrap()).await;
+        assert_eq!(headers.body, "OK");
+        assert!(headers.header("category").starts_with("compute; scheme="));
+        let request = server.request("GET", &location).header("Accept", "text/uri-list");
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+    let request = server.request("GET", "/compute/").header("Accept", "text/uri-list");
+    let list = Answer::of(request.send().await.unwrap()).await;
+    assert_eq!(list.body.lines().count(), 2);
+    assert!(list.body.lines().all(|line| line.starts_with(&server.base)), "{}", list.body);
+    let everything = server.request("GET", "/").header("Accept", "application/occi+json");
+    let everything: serde_json::Value =
+        serde_json::from_str(&Answer::of(everything.send().await.unwrap()).await.body).unwrap();
+    assert_eq!(everything["resources"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_template_overrides_and_defaults_fill() {
+    let (_home, server) = ready();
+    let large =
+        format!("Category: large; scheme=\"{SIZE_SCHEME}\"; class=\"mixin\"\nX-OCCI-Attribute: occi.compute.cores=1");
+    let location = server.create("blank", &large).await;
+    assert_eq!(server.entity(&location).await["attributes"]["occi.compute.cores"], 4);
+    let bare = server.post("/compute/", KIND_LINE).await;
+    assert_eq!(bare.status, StatusCode::CREATED, "the default appliance and size: {}", bare.body);
+    let entity = server.entity(&bare.header("location")).await;
+    assert_eq!(entity["attributes"]["occi.compute.memory"], 1.0);
+    assert_eq!(entity["mixins"][0], format!("{OS_TPL_SCHEME}blank"));
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_with_a_reason_and_leave_nothing() {
+    let (_home, server) = ready();
+    let os_tpl = format!("Category: blank; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"");
+    let with = |lines: &str| format!("{KIND_LINE}\n{os_tpl}\n{lines}");
+    for (body, reason) in [
+        (String::new(), "kind"),
+        ("Category compute".into(), "line 1"),
+        ("Category: compute; scheme=\"unfinished".into(), "line 1"),
+        (with("Banana: yes"), "line 3"),
+        (with("X-OCCI-Attribute: occi.compute.cores=\"abc\""), "occi.compute.cores"),
+        (with("X-OCCI-Attribute: occi.compute.cores=0"), "occi.compute.cores"),
+        (with("X-OCCI-Attribute: occi.compute.memory=-1"), "occi.compute.memory"),
+        (with("X-OCCI-Attribute: occi.compute.architecture=\"sparc\""), "occi.compute.architecture"),
+        (with("X-OCCI-Attribute: com.example.nope=1"), "com.example.nope"),
+        (with("X-OCCI-Attribute: occi.compute.hostname=\"two words\""), "occi.compute.hostname"),
+        (with("Category: ssh_key; scheme=\"http://schemas.ogf.org/occi/infrastructure/credentials#\""), "publickey"),
+        (
+            with(
+                "Category: ssh_key; scheme=\"http://schemas.ogf.org/occi/infrastructure/credentials#\"\n\
+                 X-OCCI-Attribute: occi.credentials.ssh.publickey=\"not a key\"",
+            ),
+            "publickey",
+        ),
+        (format!("Category: banana; scheme=\"http://example.com/#\"\n{KIND_LINE}"), "banana"),
+        (format!("{KIND_LINE}\nCategory: unknown; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\""), "unknown"),
+        (with(&format!("{}\n{}", small(), small().replace("small", "large"))), "resource_tpl"),
+        ("Category: entity; scheme=\"http://schemas.ogf.org/occi/core#\"; class=\"kind\"".into(), "entity"),
+        (with("X-OCCI-Attribute: occi.compute.memory=999999"), "site lab: memory"),
+        (with("X-OCCI-Attribute: occi.compute.cores=999"), "site lab: cores"),
+        (with("Link: </network/1>; rel=\"http://schemas.ogf.org/occi/infrastructure#network\""), "ink"),
+    ] {
+        let answer = server.post("/compute/", &body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}\n{}", answer.body);
+        assert!(answer.body.contains(reason), "{body}\nwants {reason:?} in {:?}", answer.body);
+        assert_eq!(answer.body.trim().lines().count(), 1, "one line: {}", answer.body);
+    }
+    let answer = Answer::of(
+        server.request("POST", "/compute/").header("Content-Type", "application/x-foo").body("x").send().await.unwrap(),
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::NOT_ACCEPTABLE);
+    let answer = server.post("/compute/", &"x".repeat(3 << 20)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(server.get("/compute/").await.body, "", "nothing was created");
+}
+
+#[tokio::test]
+async fn actions_fit_the_state() {
+    let (_home, server) = ready();
+    let location = server.create("blank", "").await;
+    server.arrive(&location, "active").await;
+    let started = server.act(&location, "start").await;
+    assert_eq!(started.status, StatusCode::BAD_REQUEST, "{}", started.body);
+    assert_eq!(server.act(&location, "fly").await.status, StatusCode::BAD_REQUEST);
+    let mismatch = "Category: stop; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/action#\"";
+    assert_eq!(server.post(&format!("{location}?action=start"), mismatch).await.status, StatusCode::BAD_REQUEST);
+    let method = |method: &str| format!("{mismatch}; class=\"action\"\nX-OCCI-Attribute: method=\"{method}\"");
+    let stop = format!("{location}?action=stop");
+    assert_eq!(server.post(&stop, &method("gently")).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(server.post(&stop, &method("poweroff")).await.status, StatusCode::OK);
+    server.arrive(&location, "inactive").await;
+}
+
+#[tokio::test]
+async fn what_comes_later_says_so() {
+    let (_home, server) = ready();
+    let location = server.create("blank", "").await;
+    server.arrive(&location, "active").await;
+    let update = server.post(&location, "X-OCCI-Attribute: occi.core.title=\"new\"").await;
+    assert_eq!(update.status, StatusCode::NOT_IMPLEMENTED, "{}", update.body);
+    let replace = server.request("PUT", &location).header("Content-Type", "text/plain").body(KIND_LINE);
+    assert_eq!(replace.send().await.unwrap().status(), StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(server.act(&location, "suspend").await.status, StatusCode::NOT_IMPLEMENTED);
+    let patch = Answer::of(server.request("PATCH", "/compute/").send().await.unwrap()).await;
+    assert_eq!(patch.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(patch.header("allow").contains("POST"));
+    assert_eq!(server.get("/compute").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/compute/../compute/x").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn all_computes_of_the_project_go_at_once() {
+    let (_home, server) = ready();
+    for _ in 0..3 {
+        server.create("blank", "").await;
+    }
+    assert_eq!(server.get("/compute/").await.body.lines().count(), 3);
+    assert_eq!(server.delete("/compute/").await.status, StatusCode::OK);
+    assert_eq!(server.get("/compute/").await.body, "");
+}
