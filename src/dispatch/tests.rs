@@ -161,6 +161,11 @@ async fn what_was_ordered_is_made_and_removed() {
     let entity = yard.settle(id).await.unwrap();
     assert_eq!((entity.state, entity.state_message.as_deref()), (EntityState::Active, None));
     assert_eq!(entity.facts.endpoints.len(), 1);
+    let logged = yard.db.read(move |connection| saga::events(connection, id)).await.unwrap();
+    let expected = ["deliver image", "create machine", "boot"].map(|step| [(step, "begin"), (step, "done")]).concat();
+    let expected: Vec<_> = expected.into_iter().chain([("", "done")]).collect();
+    let logged: Vec<_> = logged.iter().map(|(step, event)| (step.as_str(), event.as_str())).collect();
+    assert_eq!(logged, expected, "before and after every step");
     yard.act(id, PowerAction::Stop(backend::StopMethod::Graceful)).await;
     assert_eq!(yard.settle(id).await.unwrap().state, EntityState::Inactive);
     yard.act(id, PowerAction::Start).await;

@@ -352,12 +352,13 @@ pub fn log(
     Ok(())
 }
 
-/// The events of a saga's log in order: step and event.
+/// What the logs of the entity's sagas say, in order: step and event.
 #[cfg(test)]
-pub fn events(connection: &mut DbConnection, id: Uuid) -> Result<Vec<(String, String)>, StoreError> {
+pub fn events(connection: &mut DbConnection, entity: EntityId) -> Result<Vec<(String, String)>, StoreError> {
     Ok(saga_log::table
-        .filter(saga_log::saga_id.eq(id.to_string()))
-        .order(saga_log::sequence.asc())
+        .inner_join(sagas::table)
+        .filter(sagas::entity_id.eq(entity.to_string()))
+        .order((saga_log::saga_id.asc(), saga_log::sequence.asc()))
         .select((saga_log::step, saga_log::event))
         .load(connection)?)
 }

@@ -118,6 +118,8 @@ diesel::table! {
 
 diesel::joinable!(app_tokens -> users (user_id));
 diesel::joinable!(app_tokens -> projects (project_id));
+diesel::joinable!(saga_log -> sagas (saga_id));
 diesel::joinable!(appliance_versions -> appliances (appliance));
 diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects);
 diesel::allow_tables_to_appear_in_same_query!(appliances, appliance_versions);
+diesel::allow_tables_to_appear_in_same_query!(sagas, saga_log);

@@ -48,7 +48,7 @@ async fn both_paths_and_all_renderings_say_the_same() {
     assert_eq!(headers.body, "OK");
     let json = query(&server, "/-/", "application/occi+json").await;
     let model: serde_json::Value = serde_json::from_str(&json.body).unwrap();
-    let count = ["kinds", "mixins", "actions"].map(|class| model[class].as_array().unwrap().len()).iter().sum();
+    let count: usize = ["kinds", "mixins", "actions"].iter().map(|class| model[class].as_array().unwrap().len()).sum();
     assert_eq!(plain.lines().count(), count);
     assert_eq!(headers.header("category").matches("class=").count(), count);
 }

@@ -76,8 +76,8 @@ impl Model {
         Ok(Self { content: Arc::new(content) })
     }
 
-    /// The part of the model for a server that offers only these kinds: they and what they descend from, the mixins that
-    /// can be put on them, and the actions of both.
+    /// The part of the model for a server that offers only these kinds: they and what they descend from, the mixins
+    /// that can be put on them, and the actions of both.
     #[must_use]
     pub fn serving(&self, offered: &[CategoryId]) -> Self {
         let is_core = |kind: &Kind| kind.id.scheme() == CORE;

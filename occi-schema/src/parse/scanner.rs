@@ -45,6 +45,12 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// How many bytes there are before one that `is_end`, or before the end. Ends are ASCII: no character is cut.
+    fn distance(&self, is_end: impl Fn(u8) -> bool) -> usize {
+        let rest = self.rest();
+        rest.bytes().position(is_end).unwrap_or(rest.len())
+    }
+
     /// An error at this place, which shows what is here.
     pub(super) fn expected(&self, what: impl Into<String>) -> ParseError {
         let found = match self.rest() {
@@ -55,8 +61,7 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn skip_space(&mut self) {
-        let rest = self.rest();
-        self.at += rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        self.at += self.distance(|byte| !matches!(byte, b' ' | b'\t'));
     }
 
     pub(super) fn is_at_end(&self) -> bool {
@@ -102,7 +107,8 @@ impl<'a> Scanner<'a> {
     /// A name: everything up to one of the grammar's marks.
     pub(super) fn name(&mut self) -> &'a str {
         let rest = self.rest();
-        let end = rest.find([' ', '\t', ';', ',', '=', '"', '<', '>', '{', '}']).unwrap_or(rest.len());
+        let is_mark = |byte| matches!(byte, b' ' | b'\t' | b';' | b',' | b'=' | b'"' | b'<' | b'>' | b'{' | b'}');
+        let end = self.distance(is_mark);
         self.at += end;
         rest.get(..end).unwrap_or_default()
     }
@@ -113,9 +119,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Text up to one of `ends`, without the white space around it.
-    pub(super) fn until(&mut self, ends: &[char]) -> &'a str {
+    pub(super) fn until(&mut self, ends: &[u8]) -> &'a str {
         let rest = self.rest();
-        let end = rest.find(ends).unwrap_or(rest.len());
+        let end = self.distance(|byte| ends.contains(&byte));
         self.at += end;
         rest.get(..end).unwrap_or_default().trim_matches([' ', '\t'])
     }
@@ -128,19 +134,19 @@ impl<'a> Scanner<'a> {
     /// A value without quotes.
     pub(super) fn bare(&mut self) -> Result<&'a str, ParseError> {
         let start = self.at;
-        let value = self.until(&[';', ',']);
+        let value = self.until(b";,");
         self.check_length(start, value.len())?;
         Ok(value)
     }
 
-    /// A quoted string. `\"` and `\\` are RFC 7230's; `\n`, `\r`, `\t` and `\uXXXX` are what this crate and rOCCI write.
+    /// A quoted string. `\"` and `\\` are RFC 7230's; `\n`, `\r`, `\t` and `\uXXXX` are what this crate writes.
     pub(super) fn quoted(&mut self) -> Result<Cow<'a, str>, ParseError> {
         let start = self.at;
         if !self.is_at('"') {
             return Err(self.expected("a quoted string"));
         }
         let inner = self.text.get(start + 1..).unwrap_or_default();
-        let Some(stop) = inner.find(['"', '\\']) else {
+        let Some(stop) = inner.bytes().position(|byte| matches!(byte, b'"' | b'\\')) else {
             return Err(ParseError::new(self.position(), "a closing quote", "the end"));
         };
         let plain = inner.get(..stop).unwrap_or_default();

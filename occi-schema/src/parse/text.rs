@@ -53,7 +53,7 @@ pub(super) fn fields_of_headers<'a>(
             let position = Position::Field { name: (*name).to_owned(), column: 1 };
             return Err(ParseError::too_many(position, "bytes", limits.line_bytes));
         }
-        if let Some((at, letter)) = value.char_indices().find(|(_, letter)| letter.is_control() && *letter != '\t') {
+        if let Some((at, letter)) = find_control(value) {
             let position = Position::Field { name: (*name).to_owned(), column: at + 1 };
             return Err(control_character(position, letter));
         }
@@ -97,7 +97,7 @@ fn lines<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<(usize, &'a str)>, P
         if line.len() > limits.line_bytes {
             return Err(ParseError::too_many(Position::Body { line: number, column: 1 }, "bytes", limits.line_bytes));
         }
-        if let Some((at, letter)) = line.char_indices().find(|(_, letter)| letter.is_control() && *letter != '\t') {
+        if let Some((at, letter)) = find_control(line) {
             return Err(control_character(Position::Body { line: number, column: at + 1 }, letter));
         }
         if number > limits.lines {
@@ -108,6 +108,15 @@ fn lines<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<(usize, &'a str)>, P
         }
     }
     Ok(found)
+}
+
+/// The first control character of a line that is no tab. Beyond ASCII they all start with the byte C2.
+fn find_control(line: &str) -> Option<(usize, char)> {
+    let is_suspect = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7F || byte == 0xC2;
+    if !line.bytes().any(is_suspect) {
+        return None;
+    }
+    line.char_indices().find(|(_, letter)| letter.is_control() && *letter != '\t')
 }
 
 fn control_character(position: Position, letter: char) -> ParseError {
@@ -185,7 +194,7 @@ pub(super) fn locations(fields: &[Field<'_>], limits: &Limits) -> Result<Vec<Ent
         let mut is_first = true;
         while scanner.next_item(is_first)? {
             is_first = false;
-            let text = scanner.until(&[',']).trim_end_matches([';', ' ', '\t']);
+            let text = scanner.until(b",").trim_end_matches([';', ' ', '\t']);
             push_location(&mut found, text, &scanner, limits)?;
         }
     }
@@ -388,7 +397,7 @@ fn read_links(field: &Field<'_>, request: &mut EntityRequest, limits: &Limits) -
 fn read_link(scanner: &mut Scanner<'_>, limits: &Limits) -> Result<LinkRequest, ParseError> {
     scanner.require('<')?;
     let before = scanner.clone();
-    let target = scanner.until(&['>']);
+    let target = scanner.until(b">");
     if !is_reference(target) {
         return Err(before.not_a("a URL or path", target));
     }

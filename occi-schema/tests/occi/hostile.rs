@@ -48,7 +48,8 @@ proptest! {
             "Category: ", "X-OCCI-Attribute: ", "Link: ", "X-OCCI-Location: ", "compute", "; ", "scheme=", "\"", "\\",
             "http://schemas.ogf.org/occi/infrastructure#", "class=\"kind\"", ",", "\n", "\r\n", "=", "<", ">", "{", "}",
             "[", "]", ":", "occi.compute.cores", "2", "2.0", "true", "é", "\\u00e9", "\\ud83d", "\\", "rel=", "self=",
-            "\"kind\"", "\"attributes\"", "\"resources\"", "\"links\"", "\"mixins\"", "\"action\"", "?action=start", " ",
+            "\"kind\"", "\"attributes\"", "\"resources\"", "\"links\"", "\"mixins\"", "\"action\"", "?action=start",
+            " ",
             "start; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/action#\"", "attributes=\"a{immutable}",
         ]), 0..40)
     ) {

@@ -160,7 +160,8 @@ fn c_115_c_116_json_entities() {
             "mixins":["http://schemas.ogf.org/occi/infrastructure#os_tpl"],
             "attributes":{"occi.compute.cores":2,"occi.compute.memory":2.5},
             "links":[{"kind":"http://schemas.ogf.org/occi/infrastructure#networkinterface",
-                      "target":{"location":"/network/1","kind":"http://schemas.ogf.org/occi/infrastructure#network"}}]}"#,
+                      "target":{"location":"/network/1",
+                                "kind":"http://schemas.ogf.org/occi/infrastructure#network"}}]}"#,
     )
     .unwrap();
     assert_eq!(request.categories.iter().map(|each| &each.id).collect::<Vec<_>>(), [&COMPUTE, &OS_TPL]);

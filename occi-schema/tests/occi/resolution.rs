@@ -367,9 +367,8 @@ fn c_029_to_c_036_user_mixins() {
 fn c_313_c_316_other_extensions_resolve_too() {
     let model = Model::new(Extension::ALL, Mode::Interop).unwrap();
     let create = |date: &str| {
-        let body = format!(
-            r#"{{"kind":"http://schemas.ogf.org/occi/sla#agreement","attributes":{{"occi.agreement.effectiveFrom":"{date}"}}}}"#
-        );
+        let kind = r#""kind":"http://schemas.ogf.org/occi/sla#agreement""#;
+        let body = format!(r#"{{{kind},"attributes":{{"occi.agreement.effectiveFrom":"{date}"}}}}"#);
         model.resolve_new(&json(&body).unwrap(), None, Mode::Interop)
     };
     assert!(create("2026-01-01").is_ok());

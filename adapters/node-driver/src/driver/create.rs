@@ -127,10 +127,7 @@ impl Inner {
         let processors = run.is_some().then(|| "running".to_owned());
         let mut keeper = Keeper { means, directory, record, card, asks, run, next_look, processors };
         keeper.announce();
-        let mut keepers = lock(&self.keepers);
-        // Those that have ended need not be remembered.
-        while keepers.try_join_next().is_some() {}
-        keepers.spawn_on(keeper.keep(), &self.means.runtime);
+        self.tasks.spawn_on(keeper.keep(), &self.means.runtime);
     }
 }
 

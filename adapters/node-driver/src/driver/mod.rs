@@ -20,7 +20,8 @@ use card::{Card, Wish};
 use disk_image::{ContentDigest, ImageFormat};
 use futures_util::Stream;
 use means::Means;
-use tokio::{sync::RwLock, task::JoinSet};
+use tokio::sync::RwLock;
+use tokio_util::task::TaskTracker;
 
 use crate::{NodeError, Options, image_cache::blocking, kvm::hypervisor::Hypervisor, turns::Turns};
 
@@ -33,7 +34,8 @@ pub struct Driver(Arc<Inner>);
 struct Inner {
     means: Arc<Means>,
     machines: Mutex<BTreeMap<MachineId, Arc<Card>>>,
-    keepers: Mutex<JoinSet<()>>,
+    /// Keepers, creates and deletes: what must end before another driver may take over.
+    tasks: TaskTracker,
     /// Creates and deletes of one machine, one after the other.
     turns: Turns<MachineId>,
     /// Creates share it while they take an image; the removal of unused images holds it alone.
@@ -61,7 +63,7 @@ impl Driver {
         let inner = Arc::new(Inner {
             means: Arc::clone(&means),
             machines: Mutex::default(),
-            keepers: Mutex::default(),
+            tasks: TaskTracker::new(),
             turns: Turns::default(),
             images_in_use: RwLock::default(),
         });
@@ -72,15 +74,15 @@ impl Driver {
                 tracing::warn!(%error, "no machine can be created");
             }
         };
-        lock(&inner.keepers).spawn(probe);
+        inner.tasks.spawn(probe);
         Ok(Self(inner))
     }
 
     /// Lets go of all machines, which go on running, and of the data directory.
     pub async fn close(&self) {
         self.0.means.closing.cancel();
-        let mut keepers = std::mem::take(&mut *lock(&self.0.keepers));
-        while keepers.join_next().await.is_some() {}
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
         lock(&self.0.machines).clear();
         self.0.means.release();
     }
@@ -217,7 +219,7 @@ impl Driver {
         if self.0.means.closing.is_cancelled() {
             return Err(NodeError::Closing);
         }
-        let done = self.0.means.runtime.spawn(work).await;
+        let done = self.0.tasks.spawn_on(work, &self.0.means.runtime).await;
         done.unwrap_or_else(|error| Err(NodeError::Internal(format!("the work broke off: {error}"))))
     }
 }

@@ -13,12 +13,16 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use disk_image::{ContentDigest, LARGEST_DISK, SECTOR};
 use futures_util::{Stream, StreamExt, pin_mut};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::{
     NodeError, host,
@@ -26,6 +30,8 @@ use crate::{
     turns::Turns,
 };
 
+/// How long a sender may pause.
+const IDLE: Duration = Duration::from_secs(60);
 const TEMPORARY: &str = ".incoming-";
 
 /// The images at this node.
@@ -103,7 +109,13 @@ impl ImageCache {
         });
         pin_mut!(stream);
         let mut interrupted = None;
-        while let Some(piece) = stream.next().await {
+        loop {
+            // A sender that is gone without a word must not keep the image's turn for ever.
+            let Ok(next) = timeout(IDLE, stream.next()).await else {
+                interrupted = Some(format!("nothing came for {} s", IDLE.as_secs()));
+                break;
+            };
+            let Some(piece) = next else { break };
             match piece {
                 Ok(piece) => {
                     if pieces.send(Some(piece)).await.is_err() {

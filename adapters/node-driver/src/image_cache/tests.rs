@@ -115,6 +115,18 @@ async fn an_upload_given_up_by_its_caller_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn an_upload_that_stalls_is_given_up() {
+    let (bytes, digest) = image();
+    let here = Fixture::new();
+    let first = packed(&bytes).remove(0);
+    let stalls = stream::once(async { Ok::<_, Infallible>(first) }).chain(stream::pending());
+    tokio::time::pause();
+    let problem = here.cache.receive(digest, bytes.len() as u64, stalls).await.unwrap_err().to_string();
+    assert!(problem.contains("nothing came"), "{problem}");
+    assert_eq!(here.files(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_file_is_linked_after_a_look_at_it() {
     let (bytes, digest) = image();
     let here = Fixture::new();

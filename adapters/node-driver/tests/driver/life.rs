@@ -65,6 +65,24 @@ async fn qemu_bounds_are_set_before_the_guest_runs() {
     assert_eq!((limit("Max core file size").as_str(), limit("Max open files").as_str()), ("0", "1024"));
     let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid(&machine.id))).unwrap();
     assert!(status.contains("Seccomp:\t2"), "system calls are filtered: {status}");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.pid(&machine.id))).unwrap();
+    let group = stat.rsplit_once(") ").unwrap().1.split(' ').nth(2).unwrap();
+    assert_eq!(group, node.pid(&machine.id).to_string(), "no key pressed in our terminal reaches it");
+    // Where this host lets us bound memory at all, it is bounded.
+    let findings = node_driver::examine(&node.options).await;
+    if findings.iter().any(|finding| finding.text.contains("by control group")) {
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", node.pid(&machine.id))).unwrap();
+        assert!(groups.contains(&format!("tombolo-{}", machine.id)), "{groups}");
+    }
+    node.clear().await;
+}
+
+#[tokio::test]
+async fn qemu_isolated_guest_has_a_network_without_a_way_out() {
+    let node = Node::with(|options| options.guest_network = node_driver::GuestNetwork::Isolated).await;
+    let machine = node.run(&guests::deaf()).await;
+    let line = command_line(node.pid(&machine.id));
+    assert!(line.iter().any(|word| word.contains("restrict=on") && word.contains("hostfwd=")), "{line:?}");
     node.clear().await;
 }
 

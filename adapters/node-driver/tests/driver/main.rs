@@ -4,6 +4,7 @@
 
 mod door;
 mod faults;
+mod findings;
 mod guests;
 mod leaks;
 mod life;

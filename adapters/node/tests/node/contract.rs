@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt,
     sync::{
         Arc,
@@ -9,8 +9,13 @@ use std::{
 };
 
 use backend::{
-    Backend, ImageOffer,
+    Backend, ImageOffer, ImageSource,
     suite::{Candidate, verify},
+};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
 };
 
 use crate::{OpenNode, image};
@@ -75,5 +80,43 @@ async fn an_image_that_is_not_what_it_says_is_not_kept() {
         assert!(matches!(refused, Err(backend::BackendError::Failed(_))), "{refused:?}");
         assert_eq!(fs::read_dir(node.images()).unwrap().count(), 0);
         node.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_image_whose_transfer_is_given_up_leaves_nothing() {
+    let node = OpenNode::tcp().await;
+    let whole = image(None);
+    let stalling = ImageOffer { source: Arc::new(Stalling(Arc::clone(&whole.source))), ..whole.clone() };
+    let backend = node.backend();
+    let quiet = |_: u64| {};
+    let mut delivery = Box::pin(backend.provide_image(&stalling, &quiet));
+    let begun = async {
+        while fs::read_dir(node.images()).unwrap().count() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        answer = &mut delivery => panic!("{answer:?}"),
+        () = begun => {}
+    }
+    drop(delivery);
+    // The next one waits for its turn, so it sees what the first has left.
+    backend.provide_image(&whole, &quiet).await.unwrap();
+    let left: Vec<_> = fs::read_dir(node.images()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [format!("{}.raw", whole.digest).as_str()]);
+    node.close().await;
+}
+
+/// The first bytes of another source, and then no more, nor an end.
+struct Stalling(Arc<dyn ImageSource>);
+
+impl ImageSource for Stalling {
+    fn local_path(&self) -> Option<&std::path::Path> {
+        None
+    }
+
+    fn stream(&self) -> BoxStream<'static, io::Result<Bytes>> {
+        self.0.stream().take(2).chain(stream::pending()).boxed()
     }
 }

@@ -28,20 +28,20 @@ use tokio_util::sync::CancellationToken;
 const TOKEN: &str = "a token for tests only";
 
 /// A node behind an open door.
-pub struct OpenNode {
-    pub root: tempfile::TempDir,
-    pub driver: Driver,
+pub(crate) struct OpenNode {
+    pub(crate) root: tempfile::TempDir,
+    pub(crate) driver: Driver,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), NodeError>>,
     address: NodeAddress,
 }
 
 impl OpenNode {
-    pub async fn unix() -> Self {
+    pub(crate) async fn unix() -> Self {
         Self::open(|root| Listen::Unix(root.join("door.sock"))).await
     }
 
-    pub async fn tcp() -> Self {
+    pub(crate) async fn tcp() -> Self {
         Self::open(|_| Listen::Tcp { address: "127.0.0.1:0".parse().unwrap(), token: TOKEN.into() }).await
     }
 
@@ -65,22 +65,22 @@ impl OpenNode {
         Self { root, driver, shutdown, serving, address }
     }
 
-    pub fn backend(&self) -> NodeBackend {
+    pub(crate) fn backend(&self) -> NodeBackend {
         NodeBackend::new(self.address.clone()).unwrap()
     }
 
-    pub fn tcp_address(&self) -> String {
+    pub(crate) fn tcp_address(&self) -> String {
         match &self.address {
             NodeAddress::Tcp { url, .. } => url.clone(),
             NodeAddress::Unix(_) => panic!("not over TCP"),
         }
     }
 
-    pub fn images(&self) -> PathBuf {
+    pub(crate) fn images(&self) -> PathBuf {
         self.root.path().join("node").join("images")
     }
 
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         self.shutdown.cancel();
         self.serving.await.unwrap().unwrap();
         self.driver.close().await;
@@ -88,7 +88,7 @@ impl OpenNode {
 }
 
 /// An image in memory, perhaps also in a file.
-pub struct TestImage {
+pub(crate) struct TestImage {
     bytes: Bytes,
     path: Option<PathBuf>,
 }
@@ -105,7 +105,7 @@ impl ImageSource for TestImage {
 }
 
 /// An image that does not boot, which is no matter to a machine.
-pub fn image(file: Option<PathBuf>) -> ImageOffer {
+pub(crate) fn image(file: Option<PathBuf>) -> ImageOffer {
     let mut bytes = vec![0; 5 << 20];
     for (place, byte) in bytes[1 << 20..2 << 20].iter_mut().enumerate() {
         *byte = (place % 253) as u8;
