@@ -2,7 +2,8 @@
 //!
 //! A request passes through here in three steps: [`parse`] turns bytes and header fields into a request in the client's
 //! own words, `Model::resolve_*` turns that into what it means to the [`Model`] (or a [`Refusal`]), and [`render`]
-//! turns an answer into bytes and header fields again. The standard's extensions are data, one file each, in `extensions/`.
+//! turns an answer into bytes and header fields again. The standard's extensions are data, one file each, in
+//! `extensions/`.
 #![forbid(unsafe_code)]
 
 mod attribute;

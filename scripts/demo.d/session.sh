@@ -10,6 +10,8 @@ ended_well=false
 unset TOMBOLO_CONFIG TOMBOLO_DATA_DIR TOMBOLO_DATABASE TOMBOLO_LOG
 
 if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
+# A path as one would type it here.
+typed() { realpath -m --relative-base="$PWD" "$1"; }
 say() { printf '%s\n' "$@"; }
 title() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 progress() { printf 'demo: %s\n' "$*" >&2; }
@@ -59,6 +61,7 @@ prepare_data_directory() {
         flock -n 9 || fail "another demo uses $data"
     fi
     : >"$data/server.log"
+    : >"$data/server.out"
 }
 
 # Machines outlive the server on purpose. The demo's own are ended with it, found by the process ids that the node
@@ -98,7 +101,8 @@ start_server() {
         listen=(--listen 127.0.0.1:0)
     fi
     title "Start the server"
-    say "\$ tombolo serve --data-dir $data ${listen[*]}"
+    say "\$ export PATH=$(typed "$(dirname "$tombolo")"):\$PATH TOMBOLO_DATA_DIR=$(typed "$data")"
+    say "\$ tombolo serve ${listen[*]}"
     # In a session of its own, so that Ctrl-C ends the demo, which then ends the server.
     setsid "$tombolo" serve --data-dir "$data" "${listen[@]}" >"$data/server.out" 2>"$data/server.log" </dev/null 9>&- &
     server_pid=$!
@@ -114,12 +118,13 @@ run_shown() {
     shift
     say "\$ $typed"
     "$@" >"$data/answer" 2>"$data/problem" || { cat "$data/answer" "$data/problem" >&2; fail "this command: $typed"; }
-    sed 's/\r$//; s/^/  /' "$data/answer"
+    # awk also ends a last line that has no end.
+    awk '{ sub(/\r$/, ""); print "  " $0 }' "$data/answer"
 }
 
 publish_guest() {
     title "Publish the guest image as an appliance"
-    run_shown "tombolo catalog publish $guest_image --name tiny --title 'Tiny Linux'" \
+    run_shown "tombolo catalog publish $(typed "$guest_image") --name tiny --title 'Tiny Linux'" \
         "$tombolo" catalog publish "$guest_image" --name tiny --title 'Tiny Linux' --data-dir "$data"
 }
 
@@ -134,13 +139,13 @@ keep_serving() {
     cat <<HOW
 
 The server goes on. In another terminal:
-  TOKEN=$token
+  export TOKEN=$token TOMBOLO_DATA_DIR=$data
   curl $url/-/
   curl -H "Authorization: Bearer \$TOKEN" -H 'Content-Type: text/plain' \\
     --data-binary @$data/request.txt $url/compute/
   curl -H "Authorization: Bearer \$TOKEN" $url/compute/
   curl -H "Authorization: Bearer \$TOKEN" -H 'Accept: application/occi+json' $url/compute/
-  ssh -i $data/demo_key -p PORT root@HOST   (org.tombolo.compute.ssh.* of a compute)
+  ssh -i $data/demo_key -p PORT root@HOST   # both are attributes of a compute
   $tombolo --help
 Everything lies in $data; the server's log is $data/server.log.
 Ctrl-C ends the server and the machines that it has started by then.

@@ -3,7 +3,7 @@
 # What the demo shows, step by step, each with its check. Sourced by demo.
 
 # Longest line that is shown of an answer.
-columns=160
+columns=116
 # How long a machine may take, in seconds: this also runs on machines without hardware virtualisation.
 boot_limit=300
 stop_limit=120
@@ -46,11 +46,12 @@ REQUEST
 create_machine() {
     title "Create a machine: the appliance tiny, the size small, a key, and a script to run at boot"
     write_request
-    say '$ cat user-data'
+    say "\$ cat $(typed "$data/user-data")"
     shortened <"$data/user-data"
-    say '$ cat request.txt'
+    say "\$ cat $(typed "$data/request.txt")"
     shortened <"$data/request.txt"
-    run_shown "curl -i -H \"Authorization: Bearer \$TOKEN\" -H 'Content-Type: text/plain' --data-binary @request.txt $url/compute/" \
+    run_shown "curl -i -H \"Authorization: Bearer \$TOKEN\" -H 'Content-Type: text/plain' \\
+    --data-binary @$(typed "$data/request.txt") $url/compute/" \
         curl_as_user -i -H 'Content-Type: text/plain' --data-binary "@$data/request.txt" "$url/compute/"
     grep -q '^HTTP/1.1 201' "$data/answer" || fail "the server did not answer 201"
     location=$(sed -nE 's/^[Ll]ocation: (.*[^\r])\r?$/\1/p' "$data/answer")
@@ -100,7 +101,7 @@ wait_for_guest() {
 
 # in_guest_shown COMMAND EXPECTED-PATTERN
 in_guest_shown() {
-    run_shown "ssh -i demo_key -p $ssh_port root@$ssh_host '$1'" in_guest "$1"
+    run_shown "ssh -i $(typed "$data/demo_key") -p $ssh_port root@$ssh_host '$1'" in_guest "$1"
     grep -qE "$2" "$data/answer" || fail "the guest's answer should match: $2"
 }
 
@@ -124,10 +125,11 @@ check_machine_is_as_asked() {
 
 act() {
     local body="Category: $1; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/action#\"; class=\"action\""
-    run_shown "curl -X POST -H \"Authorization: Bearer \$TOKEN\" -H 'Content-Type: text/plain' --data '$body' \"\$LOCATION?action=$1\" | head -n 1" \
-        curl_as_user --fail -X POST -H 'Content-Type: text/plain' --data "$body" -o "$data/whole-answer" \
-        -w '' "$location?action=$1"
-    head -n 1 "$data/whole-answer" | shortened
+    curl_as_user --fail -X POST -H 'Content-Type: text/plain' --data "$body" "$location?action=$1" \
+        >"$data/whole-answer" 2>"$data/problem" || fail "the action $1: $(cat "$data/problem")"
+    run_shown "curl -X POST -H \"Authorization: Bearer \$TOKEN\" -H 'Content-Type: text/plain' \\
+    --data '$body' \\
+    \"\$LOCATION?action=$1\" | grep state" grep state "$data/whole-answer"
 }
 
 stop_and_start_machine() {
@@ -166,9 +168,9 @@ show_that_nothing_is_left() {
     wait_until 60 nothing_is_left || true
     say "\$ pgrep -c -f $machine   # processes"
     say "  $(pgrep -c -f -- "$machine" || true)"
-    say "\$ find $data/node/machines -mindepth 1 | wc -l   # files"
+    say "\$ find $(typed "$data/node/machines") -mindepth 1 | wc -l   # files"
     say "  $(machine_files | wc -l)"
-    say "\$ sqlite3 $data/tombolo.sqlite 'select count(*) from entities'   # rows"
+    say "\$ sqlite3 $(typed "$data/tombolo.sqlite") 'select count(*) from entities'   # rows"
     say "  $(entity_count)"
     nothing_is_left || fail "something is left"
     printf '  nothing, %.1f s after the deletion was accepted\n' "$(elapsed "$begun")"

@@ -42,7 +42,7 @@ impl Models {
     pub fn new(config: &Config) -> Result<Self, BrokerError> {
         let authority = &config.occi.authority;
         let access = CategoryId::new(ACCESS_SCHEME, ACCESS_TERM).map_err(internal)?;
-        let mut base = Model::standard().serving(&[COMPUTE.clone()]);
+        let mut base = Model::standard().serving(std::slice::from_ref(&COMPUTE));
         base.add_mixin(access_mixin(&access)?).map_err(internal)?;
         let scheme = format!("http://occi.{authority}/occi/infrastructure/resource_tpl#");
         for size in &config.size {

@@ -25,7 +25,8 @@ fn help_teaches() {
 
 #[test]
 fn the_doctor_says_what_this_host_can_do() {
-    let home = Home::new("[node]\nqemu = \"/nonexistent/qemu\"\n");
+    let mut home = Home::new("");
+    home.set_environment("PATH", "/nonexistent");
     let findings: serde_json::Value = serde_json::from_str(&home.must(&["doctor", "--json"])).unwrap();
     let subjects: Vec<&str> =
         findings.as_array().unwrap().iter().map(|finding| finding["subject"].as_str().unwrap()).collect();

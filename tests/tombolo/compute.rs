@@ -138,7 +138,7 @@ async fn bad_requests_are_refused_with_a_reason_and_leave_nothing() {
         (format!("{KIND_LINE}\nCategory: unknown; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\""), "unknown"),
         (with(&format!("{}\n{}", small(), small().replace("small", "large"))), "resource_tpl"),
         ("Category: entity; scheme=\"http://schemas.ogf.org/occi/core#\"; class=\"kind\"".into(), "entity"),
-        (with("X-OCCI-Attribute: occi.compute.memory=999999"), "site lab: memory"),
+        (with("X-OCCI-Attribute: occi.compute.memory=60000"), "site lab: memory"),
         (with("X-OCCI-Attribute: occi.compute.cores=999"), "site lab: cores"),
         (with("Link: </network/1>; rel=\"http://schemas.ogf.org/occi/infrastructure#network\""), "ink"),
     ] {

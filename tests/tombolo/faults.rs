@@ -13,7 +13,7 @@ use crate::{
 fn broken_qemu(home: &Home, behaviour: &str) -> String {
     let path = home.path("qemu-simulator");
     let script = format!(
-        "#!/bin/sh\nfor word; do case $word in --version|-version) echo 'QEMU emulator version 9.9.9'; exit;; esac; done\n\
+        "#!/bin/sh\nfor word; do case $word in --version|help) echo 'QEMU emulator version 9.9.9'; exit;; esac; done\n\
          {behaviour}\n"
     );
     fs::write(&path, script).unwrap();
@@ -48,12 +48,13 @@ async fn a_second_server_on_one_data_directory_is_refused() {
 
 #[tokio::test]
 async fn without_qemu_the_server_runs_and_says_what_is_missing() {
-    let home = Home::new(&format!("{LOCAL_NODE}qemu = \"/nonexistent/qemu\"\n"));
+    let mut home = Home::new(LOCAL_NODE);
+    home.set_environment("PATH", "/nonexistent");
     home.publish_blank("blank");
     let server = home.serve().with_token(&home.token("ann", "p"));
     let answer = server.post("/compute/", KIND_LINE).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
-    assert!(answer.body.contains("QEMU") && answer.body.contains("qemu-system-x86"), "{}", answer.body);
+    assert!(answer.body.contains("apt-get install qemu-system-x86"), "{}", answer.body);
     assert_eq!(answer.header("retry-after"), "10");
     assert_eq!(server.get("/compute/").await.body, "");
 }

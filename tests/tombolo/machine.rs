@@ -141,7 +141,7 @@ async fn qemu_guest_answers_as_it_was_ordered_and_leaves_nothing() {
 
     // The guest may also end by itself.
     login.run("poweroff");
-    server.arrive(&location, "inactive").await;
+    server.see(&location, "inactive").await;
 
     assert_eq!(server.delete(&location).await.status, StatusCode::OK);
     eventually("nothing is left", || {

@@ -216,12 +216,21 @@ impl Server {
 
     /// Waits until the entity is in the state and at rest; another final state fails the test.
     pub async fn arrive(&self, location: &str, state: &str) -> serde_json::Value {
+        self.wait(location, state, true).await
+    }
+
+    /// Waits until the entity is in the state, whatever is said about it.
+    pub async fn see(&self, location: &str, state: &str) -> serde_json::Value {
+        self.wait(location, state, false).await
+    }
+
+    async fn wait(&self, location: &str, state: &str, silent: bool) -> serde_json::Value {
         let mut last = serde_json::Value::Null;
         for _ in 0..1200 {
             last = self.entity(location).await;
             let now = last["attributes"]["occi.compute.state"].as_str().unwrap();
-            let at_rest = last["attributes"].get("occi.compute.state.message").is_none();
-            if now == state && (at_rest || state == "error") {
+            let said = last["attributes"].get("occi.compute.state.message").is_some();
+            if now == state && (!said || !silent || state == "error") {
                 return last;
             }
             assert!(now != "error" || state == "error", "{last:#}\n{}", self.log());

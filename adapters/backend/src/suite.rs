@@ -189,7 +189,11 @@ async fn arrive(candidate: &Candidate, id: &MachineId, state: MachineState) -> R
         Ok((over, machine))
     })
     .await?;
-    ensure(CHECK, last.state == state, format!("{state:?} was expected, last seen {:?} ({:?})", last.state, last.detail))
+    ensure(
+        CHECK,
+        last.state == state,
+        format!("{state:?} was expected, last seen {:?} ({:?})", last.state, last.detail),
+    )
 }
 
 async fn within<T, F>(patience: Duration, mut look: impl FnMut() -> F) -> Result<T, Violation>

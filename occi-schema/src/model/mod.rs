@@ -85,6 +85,16 @@ impl Model {
         let kinds: Vec<_> = self.content.kinds.iter().filter(|kind| served(kind)).cloned().collect();
         let applies = |mixin: &Mixin| offered.iter().any(|kind| self.is_applicable(&mixin.id, kind));
         let mixins: Vec<_> = self.content.mixins.iter().filter(|mixin| applies(mixin)).cloned().collect();
+        let is_kept = |id: &CategoryId| kinds.iter().any(|kind| kind.id == *id);
+        let mixins: Vec<_> = mixins
+            .into_iter()
+            .map(|mixin| {
+                let mut mixin = Arc::unwrap_or_clone(mixin);
+                // Nothing that is listed may name what is not.
+                mixin.applies.retain(is_kept);
+                Arc::new(mixin)
+            })
+            .collect();
         let is_used = |action: &Action| {
             kinds.iter().any(|kind| kind.actions.contains(&action.id))
                 || mixins.iter().any(|mixin| mixin.actions.contains(&action.id))

@@ -5,6 +5,9 @@ use occi_schema::{MediaType, ParseError, Rendered, render};
 
 use crate::{broker::BrokerError, store::StoreError};
 
+/// Most bytes of header fields in an answer: what curl takes, and most proxies do not.
+const HEADER_LIMIT: usize = 256 << 10;
+
 /// A request that is not carried out.
 #[derive(Debug)]
 pub enum Failure {
@@ -77,8 +80,12 @@ impl From<ParseError> for Failure {
     }
 }
 
-/// A rendering as a response.
+/// A rendering as a response. One in header fields is whole or refused, never cut (section 3.5 of our notes).
 pub fn rendered(status: u16, rendered: Rendered) -> HttpResponse {
+    if rendered.header_bytes() > HEADER_LIMIT {
+        let failure = Failure::status(413, "too much for header fields; ask for text/plain or application/occi+json");
+        return failure.response(MediaType::TextOcci);
+    }
     finish(start(status), rendered)
 }
 
