@@ -12,6 +12,8 @@ pub mod member;
 mod row;
 pub mod saga;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod time;
 pub mod token;
 
