@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// Most entities of one answer; the full protocol pages.
-const MOST_LISTED: i64 = 10_000;
+/// Most entities of one answer. A longer list is refused instead of cut: a client would take the rest for deleted.
+const MOST_LISTED: usize = 10_000;
 
 /// An entity as its owner sees it.
 #[derive(Debug)]
@@ -125,7 +125,11 @@ impl Broker {
         let model = self.present().await?.model;
         let filter = model.resolve_filter(filter)?;
         let project = principal.project;
-        let found = self.inner.db.read(move |c| entity::list(c, project, None, MOST_LISTED)).await?;
+        let limit = i64::try_from(MOST_LISTED + 1).unwrap_or(i64::MAX);
+        let found = self.inner.db.read(move |c| entity::list(c, project, None, limit)).await?;
+        if found.len() > MOST_LISTED {
+            return Err(BrokerError::Unimplemented("a list of more than 10000 entities"));
+        }
         Ok(found
             .into_iter()
             .filter(|entity| category.is_none_or(|category| carries(&model, entity, category)))
@@ -197,7 +201,7 @@ impl Broker {
         if !deleted {
             return Err(not_found(id));
         }
-        self.inner.dispatch.wake();
+        self.inner.dispatch.wake_cancelled();
         tracing::info!(user = %principal.user_name, %id, "accepted a removal");
         Ok(())
     }
@@ -221,7 +225,7 @@ impl Broker {
                 Ok(found.len())
             })
             .await?;
-        self.inner.dispatch.wake();
+        self.inner.dispatch.wake_cancelled();
         tracing::info!(user = %principal.user_name, count, "accepted removals");
         Ok(())
     }

@@ -61,9 +61,14 @@ impl Dispatch {
         })
     }
 
-    /// To be called when a saga was written, or cancelled: it is looked at now instead of at the next round.
+    /// To be called when a saga was written: it is looked at now instead of at the next round.
     pub fn wake(&self) {
         self.engine.wake();
+    }
+
+    /// To be called when a removal was written, which may have cancelled other sagas.
+    pub fn wake_cancelled(&self) {
+        self.engine.wake_cancelled();
     }
 }
 

@@ -154,20 +154,34 @@ pub struct Engine {
     db: Db,
     definitions: BTreeMap<&'static str, Arc<dyn Definition>>,
     owner: String,
-    // Counts the wakes: workers look for a cancellation, and the loop for due sagas, whenever it changes.
+    // Both only count. Every new saga wakes the loop; only cancellations wake the workers, each of which then asks the
+    // database about its own.
     wakes: watch::Sender<u64>,
+    cancellations: watch::Sender<u64>,
 }
 
 impl Engine {
     /// An engine for these definitions.
     pub fn new(db: Db, definitions: Vec<Arc<dyn Definition>>) -> Self {
         let definitions = definitions.into_iter().map(|definition| (definition.name(), definition)).collect();
-        Self { db, definitions, owner: Uuid::now_v7().to_string(), wakes: watch::Sender::new(0) }
+        Self {
+            db,
+            definitions,
+            owner: Uuid::now_v7().to_string(),
+            wakes: watch::Sender::new(0),
+            cancellations: watch::Sender::new(0),
+        }
     }
 
     /// Looks at once instead of at the next round.
     pub fn wake(&self) {
         self.wakes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Lets every saga that is being worked on look whether it was cancelled.
+    pub fn wake_cancelled(&self) {
+        self.cancellations.send_modify(|count| *count = count.wrapping_add(1));
+        self.wake();
     }
 
     /// Works until the token is cancelled, then gives all leases back.
@@ -289,7 +303,7 @@ impl Engine {
     ) -> Worked {
         tokio::pin!(work);
         let (id, fence) = (run.saga.id, run.saga.fence);
-        let mut wakes = self.wakes.subscribe();
+        let mut cancellations = self.cancellations.subscribe();
         if cancellable && run.saga.cancelled {
             return Worked::Cancelled;
         }
@@ -298,7 +312,7 @@ impl Engine {
             tokio::select! {
                 finished = &mut work => return Worked::Finished(finished),
                 () = shutdown.cancelled() => return Worked::Shutdown,
-                _ = wakes.changed() => {}
+                _ = cancellations.changed() => {}
                 () = tokio::time::sleep_until(beat) => {}
             }
             // The work is not polled while the lease is renewed: it cannot act on a lease that is just being lost.

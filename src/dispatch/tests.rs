@@ -118,7 +118,7 @@ impl Yard {
 
     async fn remove(&self, id: EntityId) {
         self.db.write(move |connection| plan_removal(connection, id)).await.unwrap();
-        self.dispatch.wake();
+        self.dispatch.wake_cancelled();
     }
 
     /// Lets everything that runs die where it stands, as `kill -9` does, and starts anew.

@@ -13,6 +13,8 @@ use std::{
 use backend::MachineId;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use crate::machine_directory::{GROUP, MachineDirectory};
+
 const OPEN_FILES: u64 = 1024;
 
 /// The memory bound of one QEMU; gone when dropped, which is to be after the process.
@@ -22,12 +24,17 @@ pub(crate) struct MemoryBound {
 }
 
 /// Bounds a process that has not run its guest yet.
-pub(crate) fn apply(pid: u32, id: &MachineId, memory_mib: u64) -> io::Result<Option<MemoryBound>> {
+pub(crate) fn apply(
+    pid: u32,
+    directory: &MachineDirectory,
+    id: &MachineId,
+    memory_mib: u64,
+) -> io::Result<Option<MemoryBound>> {
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let both = |most| Rlimit { current: Some(most), maximum: Some(most) };
     prlimit(number, Resource::Core, both(0))?;
     prlimit(number, Resource::Nofile, both(OPEN_FILES))?;
-    Ok(bound_memory(pid, id, memory_mib))
+    Ok(bound_memory(pid, directory, id, memory_mib))
 }
 
 /// What QEMU may need beside the guest's memory, in MiB: translated code, devices, screen, the kernel's share.
@@ -42,13 +49,12 @@ pub(crate) fn adopt(pid: u32, id: &MachineId) -> Option<MemoryBound> {
     ours.then_some(MemoryBound { group: hierarchy.group })
 }
 
-/// Removes the bound of a machine whose process ended while no driver was there.
-pub(crate) fn clear(id: &MachineId) {
-    if let Some(hierarchy) = Hierarchy::of(std::process::id()) {
-        let group = hierarchy.group.join(name_for(id));
-        if group.is_dir() {
-            drop(MemoryBound { group });
-        }
+/// Removes the bound of a machine whose process ended while no driver was there. The driver that made it may have
+/// been in another group than this one.
+pub(crate) fn clear(directory: &MachineDirectory, id: &MachineId) {
+    let Ok(group) = fs::read_to_string(directory.file(GROUP)).map(PathBuf::from) else { return };
+    if group.starts_with("/sys/fs/cgroup") && group.ends_with(name_for(id)) && group.is_dir() {
+        drop(MemoryBound { group });
     }
 }
 
@@ -56,7 +62,7 @@ fn name_for(id: &MachineId) -> String {
     format!("tombolo-{id}")
 }
 
-fn bound_memory(pid: u32, id: &MachineId, memory_mib: u64) -> Option<MemoryBound> {
+fn bound_memory(pid: u32, directory: &MachineDirectory, id: &MachineId, memory_mib: u64) -> Option<MemoryBound> {
     let hierarchy = Hierarchy::of(std::process::id())?;
     let group = hierarchy.group.join(name_for(id));
     let most = (memory_mib + overhead_mib(memory_mib)) << 20;
@@ -64,6 +70,7 @@ fn bound_memory(pid: u32, id: &MachineId, memory_mib: u64) -> Option<MemoryBound
         // Fails where the group has processes of its own, which is so unless it was delegated and prepared.
         let _ = fs::write(hierarchy.group.join("cgroup.subtree_control"), "+memory");
     }
+    fs::write(directory.file(GROUP), group.as_os_str().as_encoded_bytes()).ok()?;
     fs::create_dir(&group).or_else(|error| if group.is_dir() { Ok(()) } else { Err(error) }).ok()?;
     let bound = MemoryBound { group };
     let limit = if hierarchy.unified { "memory.max" } else { "memory.limit_in_bytes" };

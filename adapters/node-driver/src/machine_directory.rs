@@ -29,6 +29,7 @@ pub(crate) const SERIAL_SOCKET: &str = "serial.sock";
 pub(crate) const SERIAL_LOG: &str = "serial.log";
 pub(crate) const VNC_SOCKET: &str = "vnc.sock";
 pub(crate) const PID: &str = "pid";
+pub(crate) const GROUP: &str = "cgroup";
 
 const RECORD_VERSION: u32 = 1;
 const MOST_RECORD_BYTES: u64 = 256 << 10;

@@ -25,7 +25,7 @@ impl Inner {
     async fn adopt(&self, id: MachineId, directory: MachineDirectory) -> Result<(), NodeError> {
         let process = Process::find(&directory, &id);
         if process.is_none() {
-            limits::clear(&id);
+            limits::clear(&directory, &id);
         }
         if !directory.file(RECORD).exists() {
             return clear(&id, &directory, process).await;

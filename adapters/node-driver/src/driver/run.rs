@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use backend::MachineId;
 use serde_json::Value;
 use tokio::{net::UnixStream, sync::watch, task::JoinSet, time::timeout};
 
@@ -75,7 +74,7 @@ pub(super) async fn switch_on(
         match launch(&start, directory).await {
             Ok(running) => {
                 let mut run = Run::of(means, directory, record, running, port, memory);
-                return match run.begin(&record.id, record.hardware.memory_mib).await {
+                return match run.begin(directory, record).await {
                     Ok(()) => Ok(run),
                     Err(problem) => {
                         run.destroy().await;
@@ -171,8 +170,8 @@ impl Run {
     }
 
     /// Bounds the process, then lets the processors go.
-    async fn begin(&mut self, id: &MachineId, memory_mib: u64) -> Result<(), String> {
-        let bound = limits::apply(self.process.pid(), id, memory_mib);
+    async fn begin(&mut self, directory: &MachineDirectory, record: &Record) -> Result<(), String> {
+        let bound = limits::apply(self.process.pid(), directory, &record.id, record.hardware.memory_mib);
         self.bound = bound.map_err(|error| format!("it cannot be bounded: {error}"))?;
         self.execute("cont").await.map(drop).map_err(|error| error.to_string())
     }

@@ -121,7 +121,13 @@ async fn an_upload_that_stalls_is_given_up() {
     let first = packed(&bytes).remove(0);
     let stalls = stream::once(async { Ok::<_, Infallible>(first) }).chain(stream::pending());
     tokio::time::pause();
-    let problem = here.cache.receive(digest, bytes.len() as u64, stalls).await.unwrap_err().to_string();
+    let mut upload = Box::pin(here.cache.receive(digest, bytes.len() as u64, stalls));
+    while here.files().is_empty() {
+        assert!(futures_util::poll!(&mut upload).is_pending());
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(IDLE).await;
+    let problem = upload.await.unwrap_err().to_string();
     assert!(problem.contains("nothing came"), "{problem}");
     assert_eq!(here.files(), Vec::<String>::new());
 }

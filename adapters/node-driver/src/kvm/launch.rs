@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     net::UnixStream,
     process::Command,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
@@ -23,6 +23,8 @@ use crate::machine_directory::{MachineDirectory, PID, QEMU_LOG, QMP_SOCKET, SERI
 
 /// From the start of the process to the answer on its control socket. Half a second is usual.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// From the loss of a control socket to the end of the process.
+const DYING: Duration = Duration::from_secs(2);
 
 /// A QEMU under our control.
 pub(crate) struct Running {
@@ -51,6 +53,14 @@ pub(crate) async fn launch(start: &Start<'_>, directory: &MachineDirectory) -> R
     let connected = tokio::select! {
         ending = process.ended() => Err(explain(&ending, directory)),
         connected = connect(directory) => connected,
+    };
+    let connected = match connected {
+        // A QEMU that finds its port taken has opened its sockets before, and closes them without a word.
+        Err(LaunchError::Failed(problem)) => match timeout(DYING, process.ended()).await {
+            Ok(ending) => Err(explain(&ending, directory)),
+            Err(_) => Err(LaunchError::Failed(problem)),
+        },
+        connected => connected,
     };
     let noted = process.note(directory).map_err(|error| LaunchError::Failed(error.to_string()));
     match connected.and_then(|lines| noted.map(|()| lines)) {

@@ -101,6 +101,25 @@ async fn qemu_takes_the_next_port_when_one_is_taken() {
 }
 
 #[tokio::test]
+async fn qemu_nodes_that_want_the_same_ports_share_them() {
+    let one = Node::new().await;
+    let ports = one.options.ssh_ports.clone();
+    let other = Node::with(|options| options.ssh_ports = ports).await;
+    let guest = guests::deaf();
+    for _ in 0..3 {
+        let (first, second) = tokio::join!(one.run(&guest), other.run(&guest));
+        assert_ne!(first.endpoints, second.endpoints);
+    }
+    for node in [&one, &other] {
+        for machine in node.driver.machines() {
+            node.driver.delete(&machine.id).await.unwrap();
+        }
+    }
+    one.clear().await;
+    other.clear().await;
+}
+
+#[tokio::test]
 async fn a_simulated_qemu_that_loses_the_race_for_its_port_is_started_again() {
     let root = tempfile::tempdir().unwrap();
     let tries = root.path().join("tries");
