@@ -15,7 +15,7 @@ shortened() { sed 's/\r$//' | awk -v most="$columns" '{ print "  " (length($0) >
 attribute() { sed -nE "s/^X-OCCI-Attribute: $1=\"?([^\"\r]*)\"?\r?\$/\1/p" "$data/answer"; }
 
 show_offer() {
-    local relevant='^Category: (compute|tiny|small|ssh_key|user_data|start|stop);'
+    local relevant='^Category: ((compute|small|ssh_key|user_data|start|stop); scheme="http://schemas.ogf.org|tiny;)'
     title "What does the server offer? (lines that matter here; the whole answer has more)"
     say "\$ curl $url/-/"
     curl -sS --max-time 30 "$url/-/" >"$data/offer" || fail "the query interface does not answer"
@@ -83,11 +83,17 @@ watch_until() {
 elapsed() { awk -v begun="$1" -v now="${EPOCHREALTIME/./}" 'BEGIN { print (now - begun) / 1e6 }'; }
 
 in_guest() {
-    ssh -F none -i "$data/demo_key" -p "$ssh_port" -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=10 \
+    ssh -F none -i "$data/demo_key" -p "$ssh_port" -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=60 \
         -o LogLevel=ERROR -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
         "root@$ssh_host" "$@" </dev/null
 }
-guest_answers() { in_guest true 2>/dev/null; }
+# QEMU itself accepts connections long before the guest does, so the greeting counts.
+ssh_greets() {
+    local greeting=''
+    { exec 3<>"/dev/tcp/$ssh_host/$ssh_port" && read -r -t 1 -N 4 greeting <&3; } 2>/dev/null || true
+    { exec 3>&-; } 2>/dev/null || true
+    [ "$greeting" = SSH- ]
+}
 
 # Where the guest's SSH server is reached is part of the last answer. Port numbers may change at a new start.
 wait_for_guest() {
@@ -95,7 +101,7 @@ wait_for_guest() {
     ssh_host=$(attribute org.tombolo.compute.ssh.host)
     ssh_port=$(attribute org.tombolo.compute.ssh.port)
     [ -n "$ssh_host" ] && [ -n "$ssh_port" ] || fail "the machine has no SSH address"
-    wait_until "$boot_limit" guest_answers || fail "the guest does not answer on $ssh_host port $ssh_port"
+    wait_until "$boot_limit" ssh_greets || fail "the guest does not answer on $ssh_host port $ssh_port"
     printf '  the guest answers on %s port %s, %.1f s later\n' "$ssh_host" "$ssh_port" "$(elapsed "$begun")"
 }
 

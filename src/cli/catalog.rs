@@ -1,14 +1,22 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use disk_image::ImageFormat;
+use disk_image::{Cancellable, DiskView, ImageFormat};
 use image_store::{ImageStore, StoredImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketplace::{
     Appliance, ApplianceDraft, ApplianceName, ApplianceVersion, Architecture, PublicationTime, Requirements,
     VersionDraft,
 };
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{data_dir, print_json};
 use crate::{
@@ -100,7 +108,8 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     let db = data_dir::open_store(config).await?;
     let (image_dir, format) = (config.image_dir(), args.format);
     let file = args.file.clone();
-    let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, format))
+    let cancelled = cancelled_by_ctrl_c()?;
+    let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, format, &cancelled))
         .await?
         .with_context(|| format!("cannot publish {}", args.file.display()))?;
     let version = ApplianceVersion::try_from(VersionDraft {
@@ -136,13 +145,32 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn import(image_dir: &Path, file: &Path, format: Option<ImageFormat>) -> anyhow::Result<StoredImage> {
-    let view = disk_image::open(file, format)?;
+/// A flag that Ctrl-C sets, so that what was begun is removed before the command ends.
+fn cancelled_by_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    // Registered here and now: in the task, the first Ctrl-C might come before it.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        interrupt.recv().await;
+        flag.store(true, Ordering::Relaxed);
+    });
+    Ok(cancelled)
+}
+
+fn import(
+    image_dir: &Path,
+    file: &Path,
+    format: Option<ImageFormat>,
+    cancelled: &AtomicBool,
+) -> anyhow::Result<StoredImage> {
+    let opened = disk_image::open(file, format)?;
+    let view = Cancellable::new(opened.as_ref(), cancelled);
     let store = ImageStore::open(image_dir)?;
     // Hidden by itself when nobody looks at the terminal.
     let style = ProgressStyle::with_template("storing {bar:40} {bytes}/{total_bytes} {eta}")?;
     let bar = ProgressBar::new(view.size()).with_style(style);
-    let stored = store.import(view.as_ref(), &|done, _| bar.set_position(done))?;
+    let stored = store.import(&view, &|done, _| bar.set_position(done))?;
     bar.finish_and_clear();
     Ok(stored)
 }

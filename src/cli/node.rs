@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{io::Write, net::SocketAddr};
 
 use anyhow::Context;
 use node_driver::{
@@ -43,12 +43,12 @@ pub async fn run(config: &Config, args: &NodeArgs) -> anyhow::Result<()> {
         }
         _ => door::Listen::Unix(config.node_socket()),
     };
-    let shown = match &listen {
-        door::Listen::Unix(socket) => socket.display().to_string(),
-        door::Listen::Tcp { address, .. } => format!("http://{address}"),
-    };
     let door = Door::bind(driver, listen)?;
-    println!("node reachable at {shown}");
+    match door.address() {
+        Some(address) => println!("node reachable at http://{address}"),
+        None => println!("node reachable at {}", config.node_socket().display()),
+    }
+    std::io::stdout().flush()?;
     door.serve(shutdown).await?;
     Ok(())
 }

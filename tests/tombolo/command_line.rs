@@ -110,3 +110,29 @@ fn nothing_under_way_is_an_empty_list() {
     let home = Home::simulated();
     assert_eq!(home.must(&["saga", "list", "--json"]), "[]");
 }
+
+#[test]
+fn ctrl_c_while_publishing_leaves_nothing() {
+    let home = Home::simulated();
+    let image = home.path("vast.raw");
+    // Holes that take minutes to read.
+    fs::File::create(&image).unwrap().set_len(1 << 40).unwrap();
+    let mut publishing = home
+        .command(&["catalog", "publish", image.to_str().unwrap(), "--name", "vast", "--title", "Vast"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let images = home.data_dir().join("images");
+    let begun = || fs::read_dir(&images).is_ok_and(|mut entries| entries.next().is_some());
+    while !begun() {
+        assert!(publishing.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_raw(publishing.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = publishing.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cancelled"));
+    assert!(!begun());
+    assert_eq!(home.must(&["catalog", "list"]), "");
+}
