@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use backend::{Console, Endpoint, MachineId};
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use diesel::{AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 use occi_schema::{AttributeName, CategoryId, Value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -252,6 +252,25 @@ pub fn with_machine_at(
         .collect()
 }
 
+/// What is written over a row; what is `None` stays as it is.
+#[derive(AsChangeset, Default)]
+#[diesel(table_name = entities)]
+struct Change<'a> {
+    state: Option<&'a str>,
+    state_message: Option<Option<&'a str>>,
+    machine: Option<Option<&'a str>>,
+    facts: Option<String>,
+    removal_requested_at: Option<i64>,
+}
+
+/// Every write raises the version, by which readers notice that somebody was there before them.
+fn update(connection: &mut DbConnection, id: EntityId, change: &Change<'_>) -> Result<(), StoreError> {
+    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
+        .set((change, entities::version.eq(entities::version + 1), entities::updated_at.eq(Timestamp::now().0)))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Records where the entity stands.
 ///
 /// # Errors
@@ -262,15 +281,8 @@ pub fn set_state(
     state: EntityState,
     message: Option<&str>,
 ) -> Result<(), StoreError> {
-    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((
-            entities::state.eq(state.as_str()),
-            entities::state_message.eq(message),
-            entities::version.eq(entities::version + 1),
-            entities::updated_at.eq(Timestamp::now().0),
-        ))
-        .execute(connection)?;
-    Ok(())
+    let change = Change { state: Some(state.as_str()), state_message: Some(message), ..Change::default() };
+    update(connection, id, &change)
 }
 
 /// Records progress without a change of state.
@@ -278,14 +290,7 @@ pub fn set_state(
 /// # Errors
 /// The database failed.
 pub fn set_message(connection: &mut DbConnection, id: EntityId, message: Option<&str>) -> Result<(), StoreError> {
-    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((
-            entities::state_message.eq(message),
-            entities::version.eq(entities::version + 1),
-            entities::updated_at.eq(Timestamp::now().0),
-        ))
-        .execute(connection)?;
-    Ok(())
+    update(connection, id, &Change { state_message: Some(message), ..Change::default() })
 }
 
 /// Records which machine belongs to the entity, if any.
@@ -293,14 +298,7 @@ pub fn set_message(connection: &mut DbConnection, id: EntityId, message: Option<
 /// # Errors
 /// The database failed.
 pub fn set_machine(connection: &mut DbConnection, id: EntityId, machine: Option<&MachineId>) -> Result<(), StoreError> {
-    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((
-            entities::machine.eq(machine.map(MachineId::as_str)),
-            entities::version.eq(entities::version + 1),
-            entities::updated_at.eq(Timestamp::now().0),
-        ))
-        .execute(connection)?;
-    Ok(())
+    update(connection, id, &Change { machine: Some(machine.map(MachineId::as_str)), ..Change::default() })
 }
 
 /// Records what the backend told.
@@ -308,15 +306,8 @@ pub fn set_machine(connection: &mut DbConnection, id: EntityId, machine: Option<
 /// # Errors
 /// The database failed.
 pub fn set_facts(connection: &mut DbConnection, id: EntityId, facts: &Facts) -> Result<(), StoreError> {
-    let text = to_json("entities", &id.to_string(), facts)?;
-    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((
-            entities::facts.eq(text),
-            entities::version.eq(entities::version + 1),
-            entities::updated_at.eq(Timestamp::now().0),
-        ))
-        .execute(connection)?;
-    Ok(())
+    let facts = to_json("entities", &id.to_string(), facts)?;
+    update(connection, id, &Change { facts: Some(facts), ..Change::default() })
 }
 
 /// Hides the entity from its owner from now on; its row goes when nothing of it is left at its site.
@@ -324,15 +315,7 @@ pub fn set_facts(connection: &mut DbConnection, id: EntityId, facts: &Facts) -> 
 /// # Errors
 /// The database failed.
 pub fn request_removal(connection: &mut DbConnection, id: EntityId) -> Result<(), StoreError> {
-    let now = Timestamp::now().0;
-    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((
-            entities::removal_requested_at.eq(now),
-            entities::version.eq(entities::version + 1),
-            entities::updated_at.eq(now),
-        ))
-        .execute(connection)?;
-    Ok(())
+    update(connection, id, &Change { removal_requested_at: Some(Timestamp::now().0), ..Change::default() })
 }
 
 /// Forgets the entity, its intents and its sagas.
