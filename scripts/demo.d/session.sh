@@ -5,7 +5,6 @@
 marker=.tombolo-demo
 address=127.0.0.1:8787
 server_pid=''
-ended_well=false
 # What a developer has configured must not change what is shown.
 unset TOMBOLO_CONFIG TOMBOLO_DATA_DIR TOMBOLO_DATABASE TOMBOLO_LOG
 
@@ -64,8 +63,16 @@ prepare_data_directory() {
     : >"$data/server.out"
 }
 
-# Machines outlive the server on purpose. The demo's own are ended with it, found by the process ids that the node
-# wrote down, if those processes still work in the machines' directories.
+# Machines outlive the server on purpose; the demo's own are deleted before it ends.
+delete_machines() {
+    [ -n "${authorization:-}" ] && ! gone "$server_pid" || return 0
+    curl -sS --max-time 30 -o /dev/null -X DELETE -H "$authorization" "$url/compute/" 2>/dev/null || return 0
+    wait_until 30 no_machines || true
+}
+no_machines() { [ -z "$(ls -A "$data/node/machines" 2>/dev/null)" ]; }
+
+# What an earlier demo left when it was killed, or when its server was: found by the process ids that the node wrote
+# down, if those processes still work in the machines' directories.
 end_machines() {
     local file pid
     for file in "$data"/node/machines/*/pid; do
@@ -82,6 +89,7 @@ end_session() {
     local status=$?
     trap '' INT TERM HUP
     if [ -n "$server_pid" ]; then
+        delete_machines
         kill "$server_pid" 2>/dev/null || true
         wait_until 20 gone "$server_pid" || kill -9 "$server_pid" 2>/dev/null || true
         wait "$server_pid" 2>/dev/null || true

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Most entities of one answer. A longer list is refused instead of cut: a client would take the rest for deleted.
-const MOST_LISTED: usize = 10_000;
+pub const MOST_LISTED: usize = 10_000;
 
 /// An entity as its owner sees it.
 #[derive(Debug)]
@@ -46,6 +46,15 @@ pub struct Shown {
     pub location: String,
 }
 
+/// A part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// How many entities come before it.
+    pub skip: usize,
+    /// How many it may have.
+    pub most: usize,
+}
+
 impl Broker {
     /// Accepts a new compute: from here on it is remembered, and will be made or end in a state that says why not.
     /// Answers its path.
@@ -58,7 +67,7 @@ impl Broker {
         collection: Option<&CategoryId>,
         request: &EntityRequest,
     ) -> Result<String, BrokerError> {
-        let present = self.present().await?;
+        let present = self.present_to(principal).await?;
         let mut new = present.model.resolve_new(request, collection, present.model.mode())?;
         if new.kind != COMPUTE {
             return Err(BrokerError::Unimplemented("this kind of entity"));
@@ -107,7 +116,7 @@ impl Broker {
     /// # Errors
     /// There is none.
     pub async fn show(&self, principal: &Principal, id: EntityId) -> Result<Shown, BrokerError> {
-        let model = self.present().await?.model;
+        let model = self.present_to(principal).await?.model;
         let entity = self.find(principal, id).await?;
         Ok(self.shown(&model, entity))
     }
@@ -121,8 +130,9 @@ impl Broker {
         principal: &Principal,
         category: Option<&CategoryId>,
         filter: &Filter,
+        page: Option<Page>,
     ) -> Result<Vec<Shown>, BrokerError> {
-        let model = self.present().await?.model;
+        let model = self.present_to(principal).await?.model;
         let filter = model.resolve_filter(filter)?;
         let project = principal.project;
         let limit = i64::try_from(MOST_LISTED + 1).unwrap_or(i64::MAX);
@@ -130,11 +140,14 @@ impl Broker {
         if found.len() > MOST_LISTED {
             return Err(BrokerError::Unimplemented("a list of more than 10000 entities"));
         }
+        let page = page.unwrap_or(Page { skip: 0, most: MOST_LISTED });
         Ok(found
             .into_iter()
             .filter(|entity| category.is_none_or(|category| carries(&model, entity, category)))
             .map(|entity| self.shown(&model, entity))
             .filter(|shown| matches(&model, shown, &filter))
+            .skip(page.skip)
+            .take(page.most)
             .collect())
     }
 
@@ -149,36 +162,73 @@ impl Broker {
         term: &str,
         request: &ActionRequest,
     ) -> Result<Shown, BrokerError> {
-        let model = self.present().await?.model;
+        let model = self.present_to(principal).await?.model;
         let entity = self.find(principal, id).await?;
-        let action = model.resolve_action(request, term, &entity.kind, &entity.mixins)?;
-        let power = power_action(&action)?;
-        let name = action.id.term().to_owned();
-        let (state, version) = (entity.state, entity.version);
-        if !self.is_applicable(&model, &entity, &action.id) {
-            let message = entity.state_message.map(|message| format!(" ({message})")).unwrap_or_default();
-            let problem = format!("{name} does not fit: compute {id} is {}{message}", state.as_str());
-            return Err(BrokerError::Invalid(problem));
+        self.act_on(principal, &model, vec![entity], term, request).await?;
+        self.show(principal, id).await
+    }
+
+    /// Accepts an action on every entity of the collection, or on none.
+    ///
+    /// # Errors
+    /// As for one entity, for any of them.
+    pub async fn act_on_all(
+        &self,
+        principal: &Principal,
+        category: &CategoryId,
+        term: &str,
+        request: &ActionRequest,
+    ) -> Result<(), BrokerError> {
+        let model = self.present_to(principal).await?.model;
+        let project = principal.project;
+        let mut members = self.inner.db.read(move |c| entity::list(c, project, None, i64::MAX)).await?;
+        members.retain(|entity| carries(&model, entity, category));
+        self.act_on(principal, &model, members, term, request).await
+    }
+
+    async fn act_on(
+        &self,
+        principal: &Principal,
+        model: &Model,
+        entities: Vec<Entity>,
+        term: &str,
+        request: &ActionRequest,
+    ) -> Result<(), BrokerError> {
+        let mut accepted = Vec::with_capacity(entities.len());
+        for entity in entities {
+            let action = model.resolve_action(request, term, &entity.kind, &entity.mixins)?;
+            let power = power_action(&action)?;
+            if !self.is_applicable(model, &entity, &action.id) {
+                let message = entity.state_message.map(|message| format!(" ({message})")).unwrap_or_default();
+                let (id, state) = (entity.id, entity.state.as_str());
+                return Err(BrokerError::Invalid(format!("{term} does not fit: compute {id} is {state}{message}")));
+            }
+            accepted.push((entity.id, entity.project, entity.state, power));
         }
-        let accepted = self
+        let count = accepted.len();
+        let busy = self
             .inner
             .db
             .write(move |connection| {
-                // Somebody may have deleted or acted on it since it was read.
-                let unchanged = entity::find(connection, entity.project, id)?.is_some_and(|now| now.version == version);
-                if !unchanged || !saga::unfinished_of(connection, id)?.is_empty() {
-                    return Ok(false);
+                // Somebody may have deleted or acted on one since it was read.
+                for (id, project, state, _) in &accepted {
+                    let unchanged = entity::find(connection, *project, *id)?.is_some_and(|now| now.state == *state);
+                    if !unchanged || !saga::unfinished_of(connection, *id)?.is_empty() {
+                        return Ok(Some(*id));
+                    }
                 }
-                dispatch::plan_power(connection, id, power)?;
-                Ok(true)
+                for (id, _, _, power) in &accepted {
+                    dispatch::plan_power(connection, *id, *power)?;
+                }
+                Ok(None)
             })
             .await?;
-        if !accepted {
-            return Err(BrokerError::Conflict(format!("compute {id} is busy; try {name} again when it is at rest")));
+        if let Some(id) = busy {
+            return Err(BrokerError::Conflict(format!("compute {id} is busy; try {term} again when it is at rest")));
         }
         self.inner.dispatch.wake();
-        tracing::info!(user = %principal.user_name, %id, action = %name, "accepted an action");
-        self.show(principal, id).await
+        tracing::info!(user = %principal.user_name, action = %term, count, "accepted an action");
+        Ok(())
     }
 
     /// Accepts the removal of an entity; from here on its owner does not see it any more.
@@ -199,26 +249,26 @@ impl Broker {
             })
             .await?;
         if !deleted {
-            return Err(not_found(id));
+            return Err(self.missing(principal, id).await);
         }
         self.inner.dispatch.wake_cancelled();
         tracing::info!(user = %principal.user_name, %id, "accepted a removal");
         Ok(())
     }
 
-    /// Accepts the removal of all entities of the project that carry the category; all or none.
+    /// Accepts the removal of all entities of the project, or of those that carry the category; all or none.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn delete_all(&self, principal: &Principal, category: &CategoryId) -> Result<(), BrokerError> {
-        let model = self.present().await?.model;
-        let (project, category) = (principal.project, category.clone());
+    pub async fn delete_all(&self, principal: &Principal, category: Option<&CategoryId>) -> Result<(), BrokerError> {
+        let model = self.present_to(principal).await?.model;
+        let (project, category) = (principal.project, category.cloned());
         let count = self
             .inner
             .db
             .write(move |connection| {
                 let mut found = entity::list(connection, project, None, i64::MAX)?;
-                found.retain(|entity| carries(&model, entity, &category));
+                found.retain(|entity| category.as_ref().is_none_or(|category| carries(&model, entity, category)));
                 for entity in &found {
                     dispatch::plan_removal(connection, entity.id)?;
                 }
@@ -230,9 +280,22 @@ impl Broker {
         Ok(())
     }
 
-    async fn find(&self, principal: &Principal, id: EntityId) -> Result<Entity, BrokerError> {
+    pub(super) async fn find(&self, principal: &Principal, id: EntityId) -> Result<Entity, BrokerError> {
         let project = principal.project;
-        self.inner.db.read(move |c| entity::find(c, project, id)).await?.ok_or_else(|| not_found(id))
+        match self.inner.db.read(move |c| entity::find(c, project, id)).await? {
+            Some(entity) => Ok(entity),
+            None => Err(self.missing(principal, id).await),
+        }
+    }
+
+    /// Why the project has no such entity.
+    async fn missing(&self, principal: &Principal, id: EntityId) -> BrokerError {
+        let project = principal.project;
+        match self.inner.db.read(move |c| entity::is_gone(c, project, id)).await {
+            Ok(true) => BrokerError::Gone(format!("compute {id}")),
+            Ok(false) => BrokerError::NotFound(format!("compute {id}")),
+            Err(error) => error.into(),
+        }
     }
 
     /// The appliance that the compute names, or the default one, which is then written into the compute.
@@ -271,7 +334,7 @@ impl Broker {
         entity.machine.is_some() && allowed.contains(action)
     }
 
-    fn shown(&self, model: &Model, entity: Entity) -> Shown {
+    pub(super) fn shown(&self, model: &Model, entity: Entity) -> Shown {
         let mut attributes = entity.attributes.clone();
         let id = format!("urn:uuid:{}", entity.id);
         attributes.insert(attribute::ID.clone(), Value::from(id.as_str()));
@@ -341,10 +404,6 @@ fn power_action(action: &ResolvedAction) -> Result<PowerAction, BrokerError> {
         };
     }
     Err(BrokerError::Unimplemented("this action"))
-}
-
-fn not_found(id: EntityId) -> BrokerError {
-    BrokerError::NotFound(format!("compute {id}"))
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, BrokerError> {

@@ -14,6 +14,9 @@ pub enum BrokerError {
     /// There is no such thing, or it belongs to somebody else, which is not told.
     #[error("there is no {0}")]
     NotFound(String),
+    /// There was such a thing.
+    #[error("{0} was deleted")]
+    Gone(String),
     /// The entity is doing something else, or its state has no such way.
     #[error("{0}")]
     Conflict(String),

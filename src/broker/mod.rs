@@ -5,12 +5,15 @@ mod error;
 mod model;
 mod order;
 mod placement;
+mod update;
+mod user_mixin;
 
 use std::sync::Arc;
 
-pub use compute::Shown;
+pub use compute::{MOST_LISTED, Page, Shown};
 pub use error::BrokerError;
 use model::Models;
+pub use update::Membership;
 
 use crate::{config::Config, dispatch::Dispatch, store::Db};
 

@@ -11,7 +11,12 @@ use occi_schema::{
 use super::{Broker, BrokerError};
 use crate::{
     config::{Config, SizeConfig},
-    store::appliance::{self, Offered},
+    login::Principal,
+    store::{
+        DbConnection,
+        appliance::{self, Offered},
+        user_mixin,
+    },
 };
 
 /// What OCCI has no word for: where a machine is and how to reach it.
@@ -36,6 +41,8 @@ pub struct Models {
 pub struct Present {
     pub model: Model,
     pub offered: Vec<Offered>,
+    /// The mixins that members of the project have defined.
+    pub own: Vec<CategoryId>,
 }
 
 impl Models {
@@ -99,14 +106,37 @@ impl Models {
 }
 
 impl Broker {
-    /// The model of the moment.
+    /// The model of the moment, as strangers see it.
     ///
     /// # Errors
     /// The store failed.
     pub async fn present(&self) -> Result<Present, BrokerError> {
         let offered = self.inner.db.read(appliance::offered).await?;
         let model = self.inner.models.with(&offered)?;
-        Ok(Present { model, offered })
+        Ok(Present { model, offered, own: Vec::new() })
+    }
+
+    /// The model of the moment, as the members of a project see it: with the mixins that they have defined.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn present_to(&self, principal: &Principal) -> Result<Present, BrokerError> {
+        let project = principal.project;
+        let read = move |connection: &mut DbConnection| {
+            Ok((appliance::offered(connection)?, user_mixin::list(connection, project)?))
+        };
+        let (offered, mixins) = self.inner.db.read(read).await?;
+        let mut model = self.inner.models.with(&offered)?;
+        let mut own = Vec::with_capacity(mixins.len());
+        for mixin in mixins {
+            let id = mixin.id.clone();
+            // An appliance that was published later may have taken the place; its machines matter more than a tag.
+            match model.add_mixin(mixin) {
+                Ok(()) => own.push(id),
+                Err(error) => tracing::warn!(%id, %error, "a user mixin is hidden"),
+            }
+        }
+        Ok(Present { model, offered, own })
     }
 }
 

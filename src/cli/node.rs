@@ -43,14 +43,15 @@ pub async fn run(config: &Config, args: &NodeArgs) -> anyhow::Result<()> {
         }
         _ => door::Listen::Unix(config.node_socket()),
     };
-    let door = Door::bind(driver, listen)?;
+    let door = Door::bind(driver.clone(), listen)?;
     match door.address() {
         Some(address) => println!("node reachable at http://{address}"),
         None => println!("node reachable at {}", config.node_socket().display()),
     }
     std::io::stdout().flush()?;
-    door.serve(shutdown).await?;
-    Ok(())
+    let served = door.serve(shutdown).await;
+    driver.close().await;
+    Ok(served?)
 }
 
 /// Opens the node driver of this host on its Unix socket and serves it until the token is cancelled.
@@ -59,9 +60,13 @@ pub async fn start_embedded(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
     let driver = Driver::open(options(config)).await.context("cannot open the node driver of this host")?;
-    let door = Door::bind(driver, door::Listen::Unix(config.node_socket()))?;
+    let door = Door::bind(driver.clone(), door::Listen::Unix(config.node_socket()))?;
     let shutdown = shutdown.clone();
-    Ok(tokio::spawn(async move { door.serve(shutdown).await.map_err(Into::into) }))
+    Ok(tokio::spawn(async move {
+        let served = door.serve(shutdown).await;
+        driver.close().await;
+        Ok(served?)
+    }))
 }
 
 /// The driver's options out of the configuration.

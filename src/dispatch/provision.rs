@@ -56,9 +56,8 @@ impl Provision {
             .map_err(|_| StepFailure::Store(StoreError::Interrupted))?
             .map_err(StepFailure::Lasting)?;
         say(run, &format!("delivering the image to site {}", work.site.name)).await?;
-        let delivered = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&delivered);
-        let note = move |bytes: u64| counter.store(bytes, Ordering::Relaxed);
+        let delivered = AtomicU64::new(0);
+        let note = |bytes: u64| delivered.store(bytes, Ordering::Relaxed);
         let delivery = work.site.backend.provide_image(&offer, &note);
         tokio::pin!(delivery);
         let mut shown = 0;

@@ -13,6 +13,7 @@ use super::{
     member::ProjectId,
     row::{parse_id, parse_json, to_json},
     schema::entities,
+    tombstone,
 };
 
 /// An entity's id, the last segment of its location.
@@ -194,6 +195,21 @@ pub fn find(connection: &mut DbConnection, project: ProjectId, id: EntityId) -> 
         .transpose()
 }
 
+/// Whether the project had an entity of this id that it does not see any more.
+///
+/// # Errors
+/// The database failed.
+pub fn is_gone(connection: &mut DbConnection, project: ProjectId, id: EntityId) -> Result<bool, StoreError> {
+    let removing: Option<String> = entities::table
+        .filter(entities::id.eq(id.to_string()))
+        .filter(entities::project_id.eq(project.0.to_string()))
+        .filter(entities::removal_requested_at.is_not_null())
+        .select(entities::id)
+        .first(connection)
+        .optional()?;
+    Ok(removing.is_some() || tombstone::exists(connection, project, id)?)
+}
+
 /// The entity of this id, whosever it is and even while it is being removed: for dispatch.
 ///
 /// # Errors
@@ -256,6 +272,8 @@ pub fn with_machine_at(
 #[derive(AsChangeset, Default)]
 #[diesel(table_name = entities)]
 struct Change<'a> {
+    mixins: Option<String>,
+    attributes: Option<String>,
     state: Option<&'a str>,
     state_message: Option<Option<&'a str>>,
     machine: Option<Option<&'a str>>,
@@ -293,6 +311,22 @@ pub fn set_message(connection: &mut DbConnection, id: EntityId, message: Option<
     update(connection, id, &Change { state_message: Some(message), ..Change::default() })
 }
 
+/// Records what the entity carries and says of itself.
+///
+/// # Errors
+/// The database failed.
+pub fn set_description(
+    connection: &mut DbConnection,
+    id: EntityId,
+    mixins: &[CategoryId],
+    attributes: &BTreeMap<AttributeName, Value>,
+) -> Result<(), StoreError> {
+    let key = id.to_string();
+    let mixins = Some(to_json("entities", &key, &mixins)?);
+    let attributes = Some(to_json("entities", &key, attributes)?);
+    update(connection, id, &Change { mixins, attributes, ..Change::default() })
+}
+
 /// Records which machine belongs to the entity, if any.
 ///
 /// # Errors
@@ -318,11 +352,19 @@ pub fn request_removal(connection: &mut DbConnection, id: EntityId) -> Result<()
     update(connection, id, &Change { removal_requested_at: Some(Timestamp::now().0), ..Change::default() })
 }
 
-/// Forgets the entity, its intents and its sagas.
+/// Forgets the entity, its intents and its sagas; that it was there is told for a while.
 ///
 /// # Errors
 /// The database failed.
 pub fn remove(connection: &mut DbConnection, id: EntityId) -> Result<(), StoreError> {
+    let owner: Option<String> = entities::table
+        .filter(entities::id.eq(id.to_string()))
+        .select(entities::project_id)
+        .first(connection)
+        .optional()?;
+    if let Some(owner) = owner {
+        tombstone::insert(connection, ProjectId(parse_id("entities", &owner)?), id)?;
+    }
     diesel::delete(entities::table.filter(entities::id.eq(id.to_string()))).execute(connection)?;
     Ok(())
 }

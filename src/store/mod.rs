@@ -16,6 +16,8 @@ mod schema;
 mod tests;
 mod time;
 pub mod token;
+pub mod tombstone;
+pub mod user_mixin;
 
 pub use connection::{Db, DbConnection};
 pub use error::StoreError;

@@ -123,3 +123,23 @@ diesel::joinable!(appliance_versions -> appliances (appliance));
 diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects);
 diesel::allow_tables_to_appear_in_same_query!(appliances, appliance_versions);
 diesel::allow_tables_to_appear_in_same_query!(sagas, saga_log);
+
+diesel::table! {
+    user_mixins (project_id, id) {
+        project_id -> Text,
+        id -> Text,
+        title -> Nullable<Text>,
+        depends -> Text,
+        applies -> Text,
+        location -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    tombstones (id) {
+        id -> Text,
+        project_id -> Text,
+        removed_at -> BigInt,
+    }
+}

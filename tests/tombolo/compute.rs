@@ -48,9 +48,11 @@ async fn a_compute_lives_from_create_to_delete() {
     server.arrive(&location, "active").await;
 
     assert_eq!(server.delete(&location).await.status, StatusCode::OK);
-    assert_eq!(server.get(&location).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get(&location).await.status, StatusCode::GONE);
     assert_eq!(server.get("/compute/").await.body, "");
-    assert_eq!(server.delete(&location).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.delete(&location).await.status, StatusCode::GONE);
+    let never = format!("{}/compute/019e0000-0000-7000-8000-000000000000", server.base);
+    assert_eq!(server.get(&never).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -179,16 +181,91 @@ async fn what_comes_later_says_so() {
     let (_home, server) = ready();
     let location = server.create("blank", "").await;
     server.arrive(&location, "active").await;
-    let update = server.post(&location, "X-OCCI-Attribute: occi.core.title=\"new\"").await;
-    assert_eq!(update.status, StatusCode::NOT_IMPLEMENTED, "{}", update.body);
-    let replace = server.request("PUT", &location).header("Content-Type", "text/plain").body(KIND_LINE);
-    assert_eq!(replace.send().await.unwrap().status(), StatusCode::NOT_IMPLEMENTED);
+    let resized = server.post(&location, "X-OCCI-Attribute: occi.compute.cores=2").await;
+    assert_eq!(resized.status, StatusCode::NOT_IMPLEMENTED, "{}", resized.body);
+    let larger = format!("Category: large; scheme=\"{SIZE_SCHEME}\"; class=\"mixin\"");
+    assert_eq!(server.post(&location, &larger).await.status, StatusCode::NOT_IMPLEMENTED);
     assert_eq!(server.act(&location, "suspend").await.status, StatusCode::NOT_IMPLEMENTED);
     let patch = Answer::of(server.request("PATCH", "/compute/").send().await.unwrap()).await;
     assert_eq!(patch.status, StatusCode::METHOD_NOT_ALLOWED);
     assert!(patch.header("allow").contains("POST"));
     assert_eq!(server.get("/compute").await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get("/compute/../compute/x").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_title_can_be_changed_and_replaced_away() {
+    let (_home, server) = ready();
+    let location = server.create("blank", "X-OCCI-Attribute: occi.core.title=\"old\", occi.compute.cores=2").await;
+    server.arrive(&location, "active").await;
+    let updated = server.post(&location, "X-OCCI-Attribute: occi.core.title=\"new\", occi.core.summary=\"s\"").await;
+    assert_eq!(updated.status, StatusCode::OK, "{}", updated.body);
+    assert!(updated.body.contains("occi.core.title=\"new\""), "{}", updated.body);
+    let state = server.post(&location, "X-OCCI-Attribute: occi.compute.state=\"suspended\"").await;
+    assert_eq!(state.status, StatusCode::FORBIDDEN, "{}", state.body);
+    let userdata = "Category: user_data; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute#\"\n\
+                    X-OCCI-Attribute: occi.compute.userdata=\"eA==\"";
+    assert_eq!(server.post(&location, userdata).await.status, StatusCode::FORBIDDEN, "given once, at creation");
+
+    let put = |body: String| server.request("PUT", &location).header("Content-Type", "text/plain").body(body).send();
+    let replaced = put(format!("{KIND_LINE}\nX-OCCI-Attribute: occi.core.title=\"last\"")).await.unwrap();
+    let replaced = Answer::of(replaced).await;
+    assert_eq!(replaced.status, StatusCode::OK, "{}", replaced.body);
+    assert!(replaced.body.contains("\"last\"") && !replaced.body.contains("occi.core.summary"), "{}", replaced.body);
+    assert!(replaced.body.contains("occi.compute.cores=2"), "the machine is as it was ordered: {}", replaced.body);
+    let link = format!("{KIND_LINE}\nLink: </network/1>; rel=\"http://schemas.ogf.org/occi/infrastructure#network\"");
+    assert_eq!(put(link).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let other = "Category: entity; scheme=\"http://schemas.ogf.org/occi/core#\"; class=\"kind\"".to_owned();
+    assert_eq!(put(other).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let free = server.request("PUT", "/compute/my-own-path").header("Content-Type", "text/plain").body(KIND_LINE);
+    assert_eq!(free.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "this server chooses the paths");
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_paged() {
+    let (_home, server) = ready();
+    let mut locations = Vec::new();
+    for number in 1..=5 {
+        let title = format!("X-OCCI-Attribute: occi.core.title=\"desk {number}\"");
+        locations.push(server.create("blank", &title).await);
+    }
+    let page = async |query: &str| server.get(&format!("/compute/?{query}")).await;
+    assert_eq!(
+        page("page=1&number=2").await.body,
+        format!("X-OCCI-Location: {}\nX-OCCI-Location: {}\n", locations[0], locations[1])
+    );
+    assert_eq!(page("page=3;number=2").await.body, format!("X-OCCI-Location: {}\n", locations[4]));
+    let past = page("page=9&number=2").await;
+    assert_eq!((past.status, past.body.as_str()), (StatusCode::OK, ""));
+    for wrong in ["page=0&number=2", "page=1", "number=2", "page=x&number=1"] {
+        assert_eq!(page(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(page("page=1&number=1000000").await.status, StatusCode::PAYLOAD_TOO_LARGE);
+
+    let filtered = async |filter: &str| {
+        let request = server.request("GET", "/compute/").header("X-OCCI-Attribute", filter);
+        Answer::of(request.header("Content-Type", "text/occi").send().await.unwrap()).await
+    };
+    assert_eq!(filtered("occi.core.title=\"desk 3\"").await.body, format!("X-OCCI-Location: {}\n", locations[2]));
+    assert_eq!(filtered("occi.core.title=\"desk 9\"").await.body, "");
+    assert_eq!(filtered("com.example.nope=\"x\"").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn an_action_on_a_collection_is_for_all_or_none() {
+    let (_home, server) = ready();
+    let locations = [server.create("blank", "").await, server.create("blank", "").await];
+    for location in &locations {
+        server.arrive(location, "active").await;
+    }
+    assert_eq!(server.act("/compute/", "stop").await.status, StatusCode::OK);
+    for location in &locations {
+        server.arrive(location, "inactive").await;
+    }
+    assert_eq!(server.act(&locations[0], "start").await.status, StatusCode::OK);
+    server.arrive(&locations[0], "active").await;
+    assert_eq!(server.act("/compute/", "stop").await.status, StatusCode::BAD_REQUEST, "one is stopped already");
+    assert_eq!(server.entity(&locations[0]).await["attributes"]["occi.compute.state"], "active");
 }
 
 #[tokio::test]

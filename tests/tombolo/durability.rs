@@ -84,7 +84,7 @@ async fn qemu_machine_that_is_deleted_while_it_is_made_leaves_nothing() {
         let location = server.create("blank", "").await;
         sleep(Duration::from_millis(delay)).await;
         assert_eq!(server.delete(&location).await.status, StatusCode::OK);
-        assert_eq!(server.get(&location).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(server.get(&location).await.status, StatusCode::GONE);
         eventually("removal", || {
             rows(&home, "entities") == "0"
                 && qemu_processes(&home.data_dir()).is_empty()

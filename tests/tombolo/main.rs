@@ -10,3 +10,4 @@ mod login;
 mod machine;
 mod query;
 mod server;
+mod user_mixin;

@@ -20,7 +20,7 @@ pub trait Backend: Send + Sync {
 
     /// Makes the image available at the site, in whatever form the backend wants. Returns at once when it is
     /// there already.
-    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress) -> Result<(), BackendError>;
+    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError>;
 
     /// Asks for a machine, tagged with the intent that asks. A machine that carries the tag already is returned
     /// instead of a second one.

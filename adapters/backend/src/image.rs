@@ -32,4 +32,4 @@ pub trait ImageSource: Send + Sync {
 }
 
 /// Takes the number of bytes that are at the backend so far.
-pub type Progress = dyn Fn(u64) + Send + Sync;
+pub type Progress<'a> = dyn Fn(u64) + Send + Sync + 'a;

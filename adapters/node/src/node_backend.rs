@@ -73,7 +73,7 @@ impl Backend for NodeBackend {
         self.node.ask(self.get("/description")).await
     }
 
-    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress) -> Result<(), BackendError> {
+    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError> {
         let taken = Arc::new(AtomicU64::new(0));
         let delivery = self.deliver(offer, Arc::clone(&taken));
         tokio::pin!(delivery);

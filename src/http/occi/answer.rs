@@ -56,6 +56,7 @@ fn status_of(error: &BrokerError) -> u16 {
         BrokerError::Forbidden(_) => 403,
         BrokerError::NotFound(_) => 404,
         BrokerError::Conflict(_) => 409,
+        BrokerError::Gone(_) => 410,
         BrokerError::Store(_) | BrokerError::Internal(_) => 500,
         BrokerError::Unimplemented(_) => 501,
         BrokerError::Unavailable { .. } => 503,

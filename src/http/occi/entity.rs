@@ -8,7 +8,7 @@ use super::{
     received::Received,
 };
 use crate::{
-    broker::{Broker, BrokerError, Shown},
+    broker::{Broker, Shown},
     login::Principal,
     store::entity::EntityId,
 };
@@ -31,8 +31,8 @@ pub async fn serve(
             broker.delete(principal, id).await?;
             return Ok(answer::rendered(200, render::ok(media)));
         }
-        ("POST", None) => return Err(BrokerError::Unimplemented("the update of an entity").into()),
-        ("PUT", _) => return Err(BrokerError::Unimplemented("the replacement of an entity").into()),
+        ("POST", None) => broker.update(principal, id, &received.entity()?).await?,
+        ("PUT", _) => broker.replace(principal, id, &received.entity()?).await?,
         _ => return Err(Failure::NotAllowed("GET, HEAD, POST, PUT, DELETE")),
     };
     Ok(answer::rendered(200, render::entity(media, &view(&shown), &received.base)))

@@ -62,14 +62,15 @@ async fn lead(
     let reading = matches!(received.method.as_str(), "GET" | "HEAD");
     // The query interface tells strangers how to speak to this server, and nothing else.
     if matches!(place, Place::Query) && reading {
-        return query::show(broker, &received).await;
+        let principal = principal::of(request, broker).await?;
+        return query::show(broker, principal.as_ref(), &received).await;
     }
     let principal = principal::of(request, broker).await?.ok_or(Failure::Unauthenticated)?;
     if !reading {
         received.read_body(payload).await?;
     }
     match place {
-        Place::Query => query::change(&received),
+        Place::Query => query::change(broker, &principal, &received).await,
         Place::Collection(path) => collection::serve(broker, &principal, &received, &path).await,
         Place::Entity(id) => entity::serve(broker, &principal, &received, id).await,
         Place::Nowhere => match received.method.as_str() {

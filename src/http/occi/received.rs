@@ -1,9 +1,12 @@
 use actix_web::{HttpRequest, http::Method, web};
 use futures_util::StreamExt;
-use occi_schema::{MediaType, Purpose};
+use occi_schema::{EntityRequest, Limits, MediaType, Purpose, parse};
 
 use super::answer::Failure;
-use crate::http::BODY_LIMIT;
+use crate::{
+    broker::{MOST_LISTED, Page},
+    http::BODY_LIMIT,
+};
 
 /// A request, as far as OCCI is concerned.
 pub struct Received {
@@ -14,6 +17,7 @@ pub struct Received {
     /// The start of every URL in the answer: `http://host:port`.
     pub base: String,
     headers: Vec<(String, String)>,
+    query: Vec<(String, String)>,
     /// Its body, once read.
     pub body: Vec<u8>,
 }
@@ -27,12 +31,13 @@ impl Received {
             .iter()
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
-        let action = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .ok()
-            .and_then(|query| query.0.into_iter().find(|(name, _)| name == "action"))
-            .map(|(_, term)| term);
+        // The group's own example separates by semicolons.
+        let query = request.query_string().replace(';', "&");
+        let query =
+            web::Query::<Vec<(String, String)>>::from_query(&query).map_or_else(|_| Vec::new(), |query| query.0);
+        let action = query.iter().find(|(name, _)| name == "action").map(|(_, term)| term.clone());
         let base = public_url.map_or_else(|| base_of(request), str::to_owned);
-        Self { method: request.method().clone(), action, base, headers, body: Vec::new() }
+        Self { method: request.method().clone(), action, base, headers, query, body: Vec::new() }
     }
 
     /// Reads the body, up to the limit.
@@ -66,6 +71,34 @@ impl Received {
     pub fn answer_media(&self, purpose: Purpose) -> Result<MediaType, Failure> {
         MediaType::negotiate(self.accept().as_deref(), purpose)
             .map_err(|error| Failure::status(error.status(), error.to_string()))
+    }
+
+    /// The entity that the request describes.
+    pub fn entity(&self) -> Result<EntityRequest, Failure> {
+        let media = self.request_media()?;
+        if media == MediaType::UriList {
+            return Err(Failure::status(400, "text/uri-list cannot describe an entity"));
+        }
+        Ok(parse::entity(media, &self.headers(), &self.body, &Limits::default())?)
+    }
+
+    /// The part of the list that is asked for, if only a part is (GFD.223 section 7.2).
+    pub fn page(&self) -> Result<Option<Page>, Failure> {
+        let number = |name: &str| match self.query.iter().find(|(known, _)| known == name) {
+            None => Ok(None),
+            Some((_, text)) => match text.parse::<usize>() {
+                Ok(number) if number > 0 => Ok(Some(number)),
+                _ => Err(Failure::status(400, format!("{name} must be a whole number from 1"))),
+            },
+        };
+        match (number("page")?, number("number")?) {
+            (None, None) => Ok(None),
+            (Some(_), Some(most)) if most > MOST_LISTED => {
+                Err(Failure::status(413, format!("a page may have {MOST_LISTED} entities")))
+            }
+            (Some(page), Some(most)) => Ok(Some(Page { skip: (page - 1).saturating_mul(most), most })),
+            _ => Err(Failure::status(400, "page and number go together")),
+        }
     }
 
     /// The rendering of the request.

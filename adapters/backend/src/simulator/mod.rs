@@ -133,7 +133,7 @@ impl Backend for Simulator {
         after.answer(description)
     }
 
-    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress) -> Result<(), BackendError> {
+    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError> {
         let after = self.begin(Operation::ProvideImage).await?;
         if !self.lock().images.contains(&offer.digest) {
             let mut stream = offer.source.stream();

@@ -126,7 +126,7 @@ async fn an_upload_that_stalls_is_given_up() {
         assert!(futures_util::poll!(&mut upload).is_pending());
         tokio::task::yield_now().await;
     }
-    tokio::time::advance(IDLE).await;
+    tokio::time::advance(IDLE * 2).await;
     let problem = upload.await.unwrap_err().to_string();
     assert!(problem.contains("nothing came"), "{problem}");
     assert_eq!(here.files(), Vec::<String>::new());

@@ -1,0 +1,89 @@
+//! Mixins that the members of a project define for themselves (GFD.223 sections 9.3 and 9.4).
+
+use occi_schema::{CategoryReference, Refusal, UserMixinDefinition};
+
+use super::{Broker, BrokerError};
+use crate::{
+    login::Principal,
+    store::{entity, user_mixin},
+};
+
+/// Most mixins of one project.
+const MOST: usize = 1000;
+
+impl Broker {
+    /// Defines all of these mixins, or none.
+    ///
+    /// # Errors
+    /// One is no mixin, clashes with something that is defined, or is one too many.
+    pub async fn define_mixins(
+        &self,
+        principal: &Principal,
+        requests: &[CategoryReference],
+        base_url: &str,
+    ) -> Result<(), BrokerError> {
+        let mut present = self.present_to(principal).await?;
+        let mut new = Vec::new();
+        for request in requests {
+            if let UserMixinDefinition::New(mixin) = present.model.resolve_user_mixin(request, base_url)? {
+                // One of the same request may build on it.
+                present.model.add_mixin(mixin.clone()).map_err(Refusal::from)?;
+                new.push(mixin);
+            }
+        }
+        if present.own.len() + new.len() > MOST {
+            return Err(BrokerError::Conflict(format!("a project may define {MOST} mixins")));
+        }
+        let project = principal.project;
+        let count = new.len();
+        let insert = move |connection: &mut _| new.iter().try_for_each(|m| user_mixin::insert(connection, project, m));
+        match self.inner.db.write(insert).await {
+            Ok(()) => tracing::info!(user = %principal.user_name, count, "defined mixins"),
+            Err(error) if error.is_duplicate() => {
+                return Err(BrokerError::Conflict("somebody else is just defining the same mixin".into()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Takes these mixins back, off every entity that carries them too; all or none.
+    ///
+    /// # Errors
+    /// One is unknown, was not defined by the project, or another one builds on it.
+    pub async fn undefine_mixins(
+        &self,
+        principal: &Principal,
+        requests: &[CategoryReference],
+    ) -> Result<(), BrokerError> {
+        let mut present = self.present_to(principal).await?;
+        let mut ids = Vec::new();
+        for request in requests {
+            let id = &request.id;
+            if present.model.category(id).is_none() {
+                return Err(BrokerError::NotFound(format!("category {id}")));
+            }
+            if !present.own.contains(id) {
+                return Err(BrokerError::Forbidden(format!("{id} was not defined by your project")));
+            }
+            present.model.remove_mixin(id).map_err(Refusal::from)?;
+            ids.push(id.clone());
+        }
+        let (project, count) = (principal.project, ids.len());
+        self.inner
+            .db
+            .write(move |connection| {
+                for mut entity in entity::list(connection, project, None, i64::MAX)? {
+                    let carried = entity.mixins.len();
+                    entity.mixins.retain(|mixin| !ids.contains(mixin));
+                    if entity.mixins.len() < carried {
+                        entity::set_description(connection, entity.id, &entity.mixins, &entity.attributes)?;
+                    }
+                }
+                ids.iter().try_for_each(|id| user_mixin::remove(connection, project, id))
+            })
+            .await?;
+        tracing::info!(user = %principal.user_name, count, "took mixins back");
+        Ok(())
+    }
+}
