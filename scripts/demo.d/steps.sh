@@ -165,7 +165,7 @@ delete_machine() {
     run_shown 'curl -X DELETE -H "Authorization: Bearer $TOKEN" $LOCATION' curl_as_user --fail -X DELETE "$location"
     run_shown 'curl -o /dev/null -w "%{http_code}\n" -H "Authorization: Bearer $TOKEN" $LOCATION' \
         curl_as_user -o /dev/null -w '%{http_code}\n' "$location"
-    [ "$(cat "$data/answer")" = 404 ] || fail "a deleted machine should not be found"
+    [ "$(cat "$data/answer")" = 410 ] || fail "a deleted machine should not be found"
 }
 
 show_that_nothing_is_left() {
