@@ -4,24 +4,17 @@ use std::collections::BTreeMap;
 
 use backend::{RestartMethod, StopMethod};
 use occi_schema::{
-    ActionRequest, AttributeName, CategoryId, EntityRequest, Filter, Model, NewEntity, Refusal, RefusalClass,
-    ResolvedAction, ResolvedFilter, Value,
-    well_known::{COMPUTE, OS_TPL, RESTART, START, STOP, attribute},
+    ActionRequest, AttributeName, CategoryId, Filter, Model, Refusal, RefusalClass, ResolvedAction, ResolvedFilter,
+    Value,
+    well_known::{RESTART, START, STOP, attribute},
 };
-use uuid::Uuid;
 
-use super::{
-    Broker, BrokerError,
-    model::{self, Present},
-    order, placement,
-};
+use super::{Broker, BrokerError, model};
 use crate::{
     dispatch::{self, PowerAction},
     login::Principal,
     store::{
-        Timestamp,
-        appliance::Offered,
-        entity::{self, Entity, EntityId, EntityState, Facts},
+        entity::{self, Entity, EntityId},
         saga,
     },
 };
@@ -56,61 +49,6 @@ pub struct Page {
 }
 
 impl Broker {
-    /// Accepts a new compute: from here on it is remembered, and will be made or end in a state that says why not.
-    /// Answers its path.
-    ///
-    /// # Errors
-    /// The request is refused as it is, or no site can take the machine at present; nothing is remembered then.
-    pub async fn create(
-        &self,
-        principal: &Principal,
-        collection: Option<&CategoryId>,
-        request: &EntityRequest,
-    ) -> Result<String, BrokerError> {
-        let present = self.present_to(principal).await?;
-        let mut new = present.model.resolve_new(request, collection, present.model.mode())?;
-        if new.kind != COMPUTE {
-            return Err(BrokerError::Unimplemented("this kind of entity"));
-        }
-        if !new.links.is_empty() {
-            return Err(BrokerError::Unimplemented("a link in the creation of a compute"));
-        }
-        let offered = self.choose_appliance(&mut new, &present).await?;
-        let id = Uuid::now_v7();
-        let spec = order::machine(&mut new, id, &offered)?;
-        let placement = placement::choose(self.inner.dispatch.sites(), &spec)?;
-        let site = placement.site.clone();
-        let tag = spec.tag;
-        let entity = Entity {
-            id: EntityId(id),
-            project: principal.project,
-            kind: new.kind,
-            mixins: new.mixins,
-            attributes: new.attributes,
-            state: EntityState::Inactive,
-            state_message: Some("accepted".into()),
-            site: site.clone(),
-            placement: to_json(&placement)?,
-            specification: to_json(&spec)?,
-            machine: None,
-            facts: Facts::default(),
-            version: 1,
-            updated_at: Timestamp::now(),
-        };
-        let location = self.location(&present.model, &entity);
-        let id = entity.id;
-        self.inner
-            .db
-            .write(move |connection| {
-                entity::insert(connection, &entity)?;
-                dispatch::plan_provision(connection, entity.id, &site, tag)
-            })
-            .await?;
-        self.inner.dispatch.wake();
-        tracing::info!(user = %principal.user_name, %id, site = %placement.site, "accepted a compute");
-        Ok(location)
-    }
-
     /// The project's entity of this id.
     ///
     /// # Errors
@@ -298,32 +236,7 @@ impl Broker {
         }
     }
 
-    /// The appliance that the compute names, or the default one, which is then written into the compute.
-    async fn choose_appliance(&self, new: &mut NewEntity, present: &Present) -> Result<Offered, BrokerError> {
-        let models = &self.inner.models;
-        let named = new.mixins.iter().find(|mixin| present.model.depends_on(mixin, &OS_TPL));
-        if let Some(named) = named {
-            let offered = models.appliance_of(named, &present.offered);
-            return offered.cloned().ok_or_else(|| {
-                BrokerError::Invalid(format!("{named} is no appliance; GET /-/ lists those that are offered"))
-            });
-        }
-        let default = match &self.inner.default_appliance {
-            Some(name) => Some(name.clone()),
-            None => self.inner.db.read(crate::store::appliance::oldest_offered).await?,
-        };
-        let offered =
-            default.and_then(|name| present.offered.iter().find(|offered| offered.appliance.name().as_str() == name));
-        let Some(offered) = offered else {
-            let reason =
-                "no os_tpl is named and there is no default; publish an appliance with `tombolo catalog publish`";
-            return Err(BrokerError::Invalid(reason.into()));
-        };
-        new.mixins.insert(0, models.template_of(offered.appliance.name().as_str())?);
-        Ok(offered.clone())
-    }
-
-    fn location(&self, model: &Model, entity: &Entity) -> String {
+    pub(super) fn location(&self, model: &Model, entity: &Entity) -> String {
         let collection = model.kind(&entity.kind).and_then(|kind| kind.location.as_deref()).unwrap_or("/");
         format!("{collection}{}", entity.id)
     }
@@ -404,10 +317,6 @@ fn power_action(action: &ResolvedAction) -> Result<PowerAction, BrokerError> {
         };
     }
     Err(BrokerError::Unimplemented("this action"))
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, BrokerError> {
-    serde_json::to_value(value).map_err(|error| BrokerError::Internal(error.to_string()))
 }
 
 impl From<Refusal> for BrokerError {

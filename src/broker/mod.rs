@@ -1,6 +1,7 @@
 //! WHAT may happen: one file per domain concept. Knows entities, sites and images, and neither HTTP nor a hypervisor.
 
 mod compute;
+mod creation;
 mod error;
 mod model;
 mod order;

@@ -99,6 +99,30 @@ async fn all_renderings_create_and_show() {
 }
 
 #[tokio::test]
+async fn a_whole_class_is_created_by_one_request_or_not_at_all() {
+    let (_home, server) = ready();
+    let desk = |number: usize| serde_json::json!({"kind": COMPUTE, "title": format!("desk {number}")});
+    let post = async |resources: Vec<serde_json::Value>| {
+        let request = server.request("POST", "/compute/").header("Content-Type", "application/occi+json");
+        let body = serde_json::json!({"resources": resources}).to_string();
+        Answer::of(request.header("Accept", "application/occi+json").body(body).send().await.unwrap()).await
+    };
+    let created = post((1..=30).map(desk).collect()).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.body);
+    let locations: Vec<String> = serde_json::from_str(&created.body).unwrap();
+    assert_eq!(locations.len(), 30);
+    for location in &locations {
+        server.arrive(location, "active").await;
+    }
+    let mut one_is_wrong: Vec<_> = (1..=3).map(desk).collect();
+    one_is_wrong[2]["attributes"] = serde_json::json!({"occi.compute.cores": 0});
+    assert_eq!(post(one_is_wrong).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(post((0..101).map(desk).collect()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(post(Vec::new()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(server.get("/compute/").await.body.lines().count(), 30);
+}
+
+#[tokio::test]
 async fn the_template_overrides_and_defaults_fill() {
     let (_home, server) = ready();
     let large =

@@ -84,9 +84,9 @@ async fn create(
     kind: Option<&CategoryId>,
 ) -> Result<HttpResponse, Failure> {
     let media = received.answer_media(Purpose::Listing)?;
-    let location = broker.create(principal, kind, &received.entity()?).await?;
-    let url = format!("{}{location}", received.base);
-    Ok(answer::rendered(201, render::created(media, &[url])))
+    let locations = broker.create(principal, kind, &received.entities()?).await?;
+    let urls: Vec<String> = locations.iter().map(|location| format!("{}{location}", received.base)).collect();
+    Ok(answer::rendered(201, render::created(media, &urls)))
 }
 
 async fn delete(

@@ -75,11 +75,12 @@ impl Received {
 
     /// The entity that the request describes.
     pub fn entity(&self) -> Result<EntityRequest, Failure> {
-        let media = self.request_media()?;
-        if media == MediaType::UriList {
-            return Err(Failure::status(400, "text/uri-list cannot describe an entity"));
-        }
-        Ok(parse::entity(media, &self.headers(), &self.body, &Limits::default())?)
+        Ok(parse::entity(self.request_media()?, &self.headers(), &self.body, &Limits::default())?)
+    }
+
+    /// The entities that the request describes: in JSON it may be several (GFD.223 section 11.3.1).
+    pub fn entities(&self) -> Result<Vec<EntityRequest>, Failure> {
+        Ok(parse::entities(self.request_media()?, &self.headers(), &self.body, &Limits::default())?)
     }
 
     /// The part of the list that is asked for, if only a part is (GFD.223 section 7.2).
