@@ -2,7 +2,7 @@
 
 use occi_schema::{
     CategoryId, EntityRequest, NewEntity,
-    well_known::{COMPUTE, OS_TPL},
+    well_known::{AVAILABILITY_ZONE, COMPUTE, OS_TPL},
 };
 use uuid::Uuid;
 
@@ -85,7 +85,8 @@ impl Broker {
         let offered = self.choose_appliance(&mut new, present).await?;
         let id = Uuid::now_v7();
         let spec = order::machine(&mut new, id, &offered)?;
-        let placement = placement::choose(self.inner.dispatch.sites(), &spec)?;
+        let zone = new.mixins.iter().find(|mixin| present.model.depends_on(mixin, &AVAILABILITY_ZONE));
+        let placement = placement::choose(self.inner.dispatch.sites(), &spec, zone.map(CategoryId::term))?;
         let entity = Entity {
             id: EntityId(id),
             project: principal.project,

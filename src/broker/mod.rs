@@ -38,7 +38,7 @@ impl Broker {
     /// # Errors
     /// The configuration names sizes that make no model.
     pub fn new(db: Db, dispatch: Dispatch, config: &Config) -> Result<Self, BrokerError> {
-        let models = Models::new(config)?;
+        let models = Models::new(config, dispatch.sites())?;
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let default_appliance = given(&config.occi.default_appliance);
         let public_url = given(&config.occi.public_url);

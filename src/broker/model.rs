@@ -1,16 +1,17 @@
-//! The categories that are offered: the standard's as far as they are served, the configured sizes, and the
-//! catalogue's appliances as they come and go.
+//! The categories that are offered: the standard's as far as they are served, the configured sizes, the sites as
+//! availability zones, and the catalogue's appliances as they come and go.
 
 use std::sync::{Mutex, PoisonError};
 
 use occi_schema::{
-    AttributeDefinition, AttributeName, CategoryId, Change, Mixin, Model, Presence, Value, ValueType,
-    well_known::{COMPUTE, OS_TPL, RESOURCE_TPL, attribute},
+    AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType,
+    well_known::{AVAILABILITY_ZONE, COMPUTE, OS_TPL, REGION, RESOURCE_TPL, attribute},
 };
 
 use super::{Broker, BrokerError};
 use crate::{
     config::{Config, SizeConfig},
+    dispatch::Sites,
     login::Principal,
     store::{
         DbConnection,
@@ -46,11 +47,26 @@ pub struct Present {
 }
 
 impl Models {
-    pub fn new(config: &Config) -> Result<Self, BrokerError> {
+    pub fn new(config: &Config, sites: &Sites) -> Result<Self, BrokerError> {
         let authority = &config.occi.authority;
         let access = CategoryId::new(ACCESS_SCHEME, ACCESS_TERM).map_err(internal)?;
-        let mut base = Model::standard().serving(std::slice::from_ref(&COMPUTE));
+        let extensions = [Extension::STANDARD, &[Extension::Placement]].concat();
+        let standard = Model::new(&extensions, Mode::Interop).map_err(internal)?;
+        let mut base = standard.serving(std::slice::from_ref(&COMPUTE));
+        // There are sites here, and no regions of sites.
+        base.remove_mixin(&REGION).map_err(internal)?;
         base.add_mixin(access_mixin(&access)?).map_err(internal)?;
+        let zone_scheme = format!("http://occi.{authority}/occi/infrastructure/availability_zone#");
+        for site in sites.iter() {
+            let zone = Mixin::template(
+                CategoryId::new(&zone_scheme, &site.name).map_err(internal)?,
+                format!("Site {}", site.name),
+                AVAILABILITY_ZONE.clone(),
+                COMPUTE.clone(),
+                format!("/mixin/availability_zone/{}/", site.name),
+            );
+            base.add_mixin(zone).map_err(internal)?;
+        }
         let scheme = format!("http://occi.{authority}/occi/infrastructure/resource_tpl#");
         for size in &config.size {
             let refused = |error: &dyn std::fmt::Display| {

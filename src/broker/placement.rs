@@ -57,14 +57,19 @@ impl Candidate {
     }
 }
 
-/// Chooses the first site, in the order of names, that meets every requirement.
+/// Chooses the first site, in the order of names, that meets every requirement; one of them is the zone, if the request
+/// names one.
 ///
 /// # Errors
 /// [`BrokerError::Invalid`] when no site can ever meet them, [`BrokerError::Unavailable`] when one may later.
-pub fn choose(sites: &Sites, spec: &MachineSpec) -> Result<Placement, BrokerError> {
+pub fn choose(sites: &Sites, spec: &MachineSpec, zone: Option<&str>) -> Result<Placement, BrokerError> {
     let candidates: Vec<Candidate> = sites
         .iter()
-        .map(|site| Candidate { site: site.name.clone(), requirements: examine(&site.view(), spec) })
+        .map(|site| {
+            let mut requirements = examine(&site.view(), spec);
+            requirements.extend(zone.map(|zone| in_zone(&site.name, zone)));
+            Candidate { site: site.name.clone(), requirements }
+        })
         .collect();
     if let Some(chosen) = candidates.iter().find(|candidate| candidate.fits()) {
         return Ok(Placement { site: chosen.site.clone(), candidates: candidates.clone() });
@@ -75,6 +80,15 @@ pub fn choose(sites: &Sites, spec: &MachineSpec) -> Result<Placement, BrokerErro
         Err(BrokerError::Unavailable { reason, retry_after: RETRY_AFTER })
     } else {
         Err(BrokerError::Invalid(reason))
+    }
+}
+
+fn in_zone(site: &str, zone: &str) -> Requirement {
+    Requirement {
+        name: "availability zone".into(),
+        met: site == zone,
+        passing: false,
+        reason: format!("availability zone {zone} asked"),
     }
 }
 
@@ -163,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_site_that_fits_is_chosen_and_the_others_explained() {
         let sites = sites(vec![("a", simulator(512)), ("b", simulator(4096))]).await;
-        let placement = choose(&sites, &spec(1024)).unwrap();
+        let placement = choose(&sites, &spec(1024), None).unwrap();
         assert_eq!(placement.site, "b");
         assert!(placement.candidates[0].obstacles().contains("memory 1024 MiB asked, at most 512 MiB"));
     }
@@ -171,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn too_much_for_all_is_the_clients_error() {
         let sites = sites(vec![("a", simulator(512)), ("b", simulator(512))]).await;
-        let error = choose(&sites, &spec(1024)).unwrap_err();
+        let error = choose(&sites, &spec(1024), None).unwrap_err();
         assert!(matches!(error, BrokerError::Invalid(_)), "{error}");
         assert!(error.to_string().contains("site a") && error.to_string().contains("site b"), "{error}");
     }
@@ -181,8 +195,18 @@ mod tests {
         let silent = simulator(4096);
         silent.inject(Operation::Describe, Fault::Before(BackendError::Unreachable("no answer".into())), 1);
         let sites = sites(vec![("a", simulator(512)), ("b", silent)]).await;
-        let error = choose(&sites, &spec(1024)).unwrap_err();
+        let error = choose(&sites, &spec(1024), None).unwrap_err();
         assert!(matches!(error, BrokerError::Unavailable { retry_after: 10, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_named_zone_is_the_only_place() {
+        let sites = sites(vec![("a", simulator(4096)), ("b", simulator(4096))]).await;
+        assert_eq!(choose(&sites, &spec(64), None).unwrap().site, "a");
+        assert_eq!(choose(&sites, &spec(64), Some("b")).unwrap().site, "b");
+        let error = choose(&sites, &spec(8192), Some("b")).unwrap_err();
+        assert!(error.to_string().contains("site a: memory"), "{error}");
+        assert!(matches!(choose(&sites, &spec(64), Some("c")), Err(BrokerError::Invalid(_))));
     }
 
     #[tokio::test]
@@ -190,6 +214,6 @@ mod tests {
         let mut behaviour = Behaviour::default();
         behaviour.description.obstacle = Some("QEMU is not installed".into());
         let sites = sites(vec![("a", Simulator::new(behaviour))]).await;
-        assert!(choose(&sites, &spec(64)).unwrap_err().to_string().contains("QEMU is not installed"));
+        assert!(choose(&sites, &spec(64), None).unwrap_err().to_string().contains("QEMU is not installed"));
     }
 }

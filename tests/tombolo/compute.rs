@@ -123,6 +123,21 @@ async fn a_whole_class_is_created_by_one_request_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn an_availability_zone_is_a_site() {
+    let site = |name: &str| format!("[[site]]\nname = \"{name}\"\nadapter = {{ kind = \"simulator\" }}\n");
+    let home = Home::new(&[site("lab"), site("room-2")].concat());
+    home.publish_blank("blank");
+    let server = home.serve().with_token(&home.token("ann", "p"));
+    let zone = "room-2; scheme=\"http://occi.tombolo.local/occi/infrastructure/availability_zone#\"; class=\"mixin\"";
+    assert!(server.get("/-/").await.body.contains(&format!("Category: {zone}; title=\"Site room-2\"; rel=")));
+    let location = server.create("blank", &format!("Category: {zone}")).await;
+    let entity = server.arrive(&location, "active").await;
+    assert_eq!(entity["attributes"]["org.tombolo.compute.site"], "room-2");
+    assert_eq!(server.get("/mixin/availability_zone/room-2/").await.body.lines().count(), 1);
+    assert_eq!(server.get("/mixin/availability_zone/lab/").await.body, "");
+}
+
+#[tokio::test]
 async fn the_template_overrides_and_defaults_fill() {
     let (_home, server) = ready();
     let large =
