@@ -13,6 +13,9 @@ use crate::broker::Broker;
 const BODY_LIMIT: usize = 1 << 20;
 /// A client that has not sent its headers by then is not waited for.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Longer than clients and proxies keep an idle connection: who closes first should be them, since a request that
+/// crosses the server's closing is lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 const SHUTDOWN_SECONDS: u64 = 5;
 
 /// On every response: OCCI wants the versions there (GFD.223 section 5.3, GFD.222 rule R0402).
@@ -34,6 +37,7 @@ pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
     });
     Ok(server
         .disable_signals()
+        .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEADER_TIME)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)?

@@ -12,7 +12,9 @@ const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/po
 /// How many connections one process holds. SQLite has one writer anyway; readers rarely queue behind eight.
 const CONNECTIONS: u32 = 8;
 /// How often a serialisable transaction is tried on PostgreSQL before its conflict is reported.
-const SERIALISATION_TRIES: u32 = 12;
+const SERIALISATION_TRIES: u32 = 40;
+/// Longest pause between two tries.
+const LONGEST_PAUSE_MILLIS: u64 = 64;
 
 /// A connection to either database; the same queries run on both.
 #[derive(diesel::MultiConnection)]
@@ -180,10 +182,19 @@ fn write_tx<T>(
             Err(error) => Err(error),
         };
         match outcome {
-            Err(error) if is_serialisation_failure(&error) && tries < SERIALISATION_TRIES => {}
+            // Those who collided once collide again unless they part; this thread is one for blocking.
+            Err(error) if is_serialisation_failure(&error) && tries < SERIALISATION_TRIES => {
+                std::thread::sleep(Duration::from_millis(random_below(LONGEST_PAUSE_MILLIS.min(1 << tries.min(6)))));
+            }
             outcome => return outcome,
         }
     }
+}
+
+fn random_below(limit: u64) -> u64 {
+    let mut bytes = [0; 8];
+    // Without random bytes there is no pause, and the tries are still bounded.
+    getrandom::fill(&mut bytes).map_or(0, |()| u64::from_ne_bytes(bytes) % limit.max(1))
 }
 
 fn is_serialisation_failure(error: &StoreError) -> bool {

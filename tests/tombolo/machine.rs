@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::StatusCode;
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::server::{Home, SIZE_SCHEME};
+use crate::server::{Home, SIZE_SCHEME, Server};
 
 pub const LOCAL_NODE: &str = "[node]\naccelerator = \"tcg\"\nfirst_port = 23000\nlast_port = 23999\n";
 
@@ -64,13 +64,15 @@ fn guest_image() -> PathBuf {
     String::from_utf8(output.stdout).unwrap().trim().into()
 }
 
-struct Login {
+struct Login<'a> {
     key: PathBuf,
     host: String,
     port: String,
+    server: &'a Server,
+    location: &'a str,
 }
 
-impl Login {
+impl Login<'_> {
     fn run(&self, command: &str) -> Output {
         Command::new("ssh")
             .args(["-i", self.key.to_str().unwrap(), "-p", &self.port])
@@ -90,7 +92,11 @@ impl Login {
                 return String::from_utf8(output.stdout).unwrap().trim().to_owned();
             }
             let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(Instant::now() < deadline, "{command:?} in the guest: {errors}");
+            // A machine that is no longer there will not answer later.
+            let entity = self.server.entity(self.location).await;
+            let is_there = entity["attributes"]["occi.compute.state"] == "active";
+            let story = || format!("{command:?} in the guest: {errors}\n{entity:#}\n{}", self.server.log());
+            assert!(is_there && Instant::now() < deadline, "{}", story());
             sleep(Duration::from_millis(500)).await;
         }
     }
@@ -120,8 +126,13 @@ async fn qemu_guest_answers_as_it_was_ordered_and_leaves_nothing() {
     let location = server.create("tiny", &order).await;
     let entity = server.arrive(&location, "active").await;
     let attribute = |name: &str| entity["attributes"][name].to_string().trim_matches('"').to_owned();
-    let login =
-        Login { key, host: attribute("org.tombolo.compute.ssh.host"), port: attribute("org.tombolo.compute.ssh.port") };
+    let login = Login {
+        key,
+        host: attribute("org.tombolo.compute.ssh.host"),
+        port: attribute("org.tombolo.compute.ssh.port"),
+        server: &server,
+        location: &location,
+    };
     assert_eq!(login.ask("cat /tmp/lesson").await, "the lesson is ready");
     assert_eq!(login.ask("hostname").await, "desk-7");
     assert_eq!(login.ask("nproc").await, "2");

@@ -117,6 +117,8 @@ impl Door {
         })
         .workers(WORKERS)
         .max_connections(MOST_CONNECTIONS)
+        // Longer than the adapter keeps an idle connection: a request that crosses the closing of one is lost.
+        .keep_alive(Duration::from_secs(120))
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(CLOSING_SECONDS)
         .disable_signals();
