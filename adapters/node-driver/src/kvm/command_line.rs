@@ -53,7 +53,9 @@ pub(crate) fn arguments(start: &Start<'_>) -> Vec<OsString> {
             line.add("-cpu", "host");
         }
         Accelerator::Tcg => {
-            line.add("-accel", format!("tcg,thread=multi,tb-size={TRANSLATION_MIB}"));
+            // One thread for all processors: with one each, QEMU 10.0.2 on a busy host now and then aborted at the boot of
+            // a guest with two (iotlb_to_section: section_index < d->map.sections_nb).
+            line.add("-accel", format!("tcg,thread=single,tb-size={TRANSLATION_MIB}"));
             // With these, the x86-64-v2 level that today's distributions need. `max` corrupts some guests.
             line.add("-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt");
         }
