@@ -59,6 +59,10 @@ pub struct NodeConfig {
     pub first_port: u16,
     /// Last forwarded port.
     pub last_port: u16,
+    /// What clients are told instead of `forward_address`: a name or address that they can reach.
+    pub advertised_host: String,
+    /// Whether guests reach nothing but their own forwarded port.
+    pub isolated: bool,
     /// How long a guest may take to stop when asked, in seconds.
     pub graceful_seconds: u64,
 }
@@ -175,6 +179,8 @@ impl Default for NodeConfig {
             forward_address: std::net::Ipv4Addr::LOCALHOST.into(),
             first_port: 22000,
             last_port: 22999,
+            advertised_host: String::new(),
+            isolated: false,
             graceful_seconds: 60,
         }
     }

@@ -2,7 +2,7 @@ use std::{io::Write, net::SocketAddr};
 
 use anyhow::Context;
 use node_driver::{
-    AcceleratorChoice, Driver, Options,
+    AcceleratorChoice, Driver, GuestNetwork, Options,
     door::{self, Door},
 };
 use tokio::task::JoinHandle;
@@ -82,6 +82,12 @@ pub fn options(config: &Config) -> Options {
         AcceleratorConfig::Tcg => AcceleratorChoice::Tcg,
     };
     options.forward_host = node.forward_address;
+    if !node.advertised_host.is_empty() {
+        options.advertised_host = Some(node.advertised_host.clone());
+    }
+    if node.isolated {
+        options.guest_network = GuestNetwork::Isolated;
+    }
     options.ssh_ports = node.first_port..=node.last_port;
     options.graceful_deadline = std::time::Duration::from_secs(node.graceful_seconds);
     options
