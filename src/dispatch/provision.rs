@@ -110,6 +110,10 @@ impl Definition for Provision {
         &[DELIVER, CREATE, BOOT]
     }
 
+    fn is_interruptible(&self, step: &'static str) -> bool {
+        step != CREATE
+    }
+
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }

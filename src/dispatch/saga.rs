@@ -62,6 +62,12 @@ pub trait Definition: Send + Sync {
     /// Its steps in order. Sagas in flight outlive an upgrade, so steps are only ever added at the end.
     fn steps(&self) -> &'static [&'static str];
 
+    /// Whether the step may be left in the middle when the saga is cancelled. A call that makes something outside must
+    /// be heard to its end: what is asked for and not waited for may appear after the undo has found nothing.
+    fn is_interruptible(&self, _step: &'static str) -> bool {
+        true
+    }
+
     /// For how long a step that fails in passing is tried again; forever if `None`.
     fn patience(&self) -> Option<Duration>;
 
@@ -113,9 +119,16 @@ impl Run {
         self.db.read(work).await
     }
 
-    async fn log(&self, step: &'static str, event: &'static str, detail: Option<String>) -> Result<(), StoreError> {
-        let id = self.saga.id;
-        self.write(move |connection| saga::log(connection, id, step, event, detail.as_deref())).await
+    /// Writes down that a step begins, and hears whether somebody wants the saga undone.
+    async fn begin(&mut self, step: &'static str, event: &'static str) -> Result<(), StoreError> {
+        let (id, fence) = (self.saga.id, self.saga.fence);
+        self.saga.cancelled = self
+            .write(move |connection| {
+                saga::log(connection, id, step, event, None)?;
+                saga::renew(connection, id, fence, LEASE)
+            })
+            .await?;
+        Ok(())
     }
 
     async fn advance(
@@ -250,10 +263,14 @@ impl Engine {
             let Some(step) = steps.get(run.saga.step).copied() else {
                 return end(run, definition, Outcome::Done).await;
             };
-            run.log(step, if forward { "begin" } else { "undo" }, None).await?;
-            let work =
-                async { if forward { definition.act(step, run).await } else { definition.undo(step, run).await } };
-            let worked = self.guarded(work, run, forward, shutdown).await;
+            run.begin(step, if forward { "begin" } else { "undo" }).await?;
+            let worked = if forward && run.saga.cancelled {
+                Worked::Cancelled
+            } else if forward {
+                self.guarded(definition.act(step, run), run, definition.is_interruptible(step), shutdown).await
+            } else {
+                self.guarded(definition.undo(step, run), run, false, shutdown).await
+            };
             match worked {
                 Worked::Shutdown => return Ok(()),
                 Worked::Lost(error) | Worked::Finished(Err(StepFailure::Store(error))) => return Err(error),
@@ -292,8 +309,7 @@ impl Engine {
         }
     }
 
-    /// Lets the work go on for as long as the lease can be kept and nobody cancels. What is being undone cannot be
-    /// cancelled.
+    /// Lets the work go on for as long as the lease can be kept and nobody cancels.
     async fn guarded(
         &self,
         work: impl Future<Output = Result<(), StepFailure>>,
@@ -304,9 +320,6 @@ impl Engine {
         tokio::pin!(work);
         let (id, fence) = (run.saga.id, run.saga.fence);
         let mut cancellations = self.cancellations.subscribe();
-        if cancellable && run.saga.cancelled {
-            return Worked::Cancelled;
-        }
         let mut beat = Instant::now() + HEARTBEAT;
         loop {
             tokio::select! {

@@ -70,7 +70,7 @@ async fn describe(driver: Data<Driver>) -> Json<Description> {
 
 async fn list(driver: Data<Driver>, selection: Query<Selection>) -> Json<Vec<Machine>> {
     Json(match selection.tag {
-        Some(tag) => driver.find_by_tag(tag).into_iter().collect(),
+        Some(tag) => driver.find_by_tag(tag).await.into_iter().collect(),
         None => driver.machines(),
     })
 }

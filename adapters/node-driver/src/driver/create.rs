@@ -7,7 +7,10 @@ use disk_image::{
     ImageFormat, SECTOR,
     qcow2::{OverlaySpec, create_overlay},
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{OwnedMutexGuard, mpsc},
+    time::Instant,
+};
 
 use super::{
     Inner, admission,
@@ -40,9 +43,13 @@ fn mac_for(id: &MachineId) -> String {
 }
 
 impl Inner {
-    pub(super) async fn create(self: &Arc<Self>, spec: &MachineSpec) -> Result<Machine, NodeError> {
+    /// `_turn` is this machine's, and lasts until the machine is there or nothing of it is.
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        spec: &MachineSpec,
+        _turn: OwnedMutexGuard<()>,
+    ) -> Result<Machine, NodeError> {
         let id = id_for(spec.tag)?;
-        let _turn = self.turns.take(&id).await;
         if let Ok(card) = self.card(&id) {
             return Ok(card.show(&self.means));
         }

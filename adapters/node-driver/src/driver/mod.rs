@@ -115,7 +115,9 @@ impl Driver {
     /// [`NodeError::NoRoom`], [`NodeError::Qemu`]. Nothing is left of a failed create.
     pub async fn create(&self, spec: MachineSpec) -> Result<Machine, NodeError> {
         let inner = Arc::clone(&self.0);
-        self.finish(async move { inner.create(&spec).await }).await
+        // Taken before the work is handed to a task of its own, so that whoever asks for the tag from now on waits.
+        let turn = inner.turns.take(&create::id_for(spec.tag)?).await;
+        self.finish(async move { inner.create(&spec, turn).await }).await
     }
 
     /// The present facts of a machine.
@@ -126,10 +128,12 @@ impl Driver {
         Ok(self.0.card(id)?.show(&self.0.means))
     }
 
-    /// The machine that carries the tag, if there is one.
-    #[must_use]
-    pub fn find_by_tag(&self, tag: IntentTag) -> Option<Machine> {
-        create::id_for(tag).ok().and_then(|id| self.machine(&id).ok())
+    /// The machine that carries the tag, if there is one. A create of it that is under way, perhaps for a caller who
+    /// has gone, is waited for: "none" means that none will appear later.
+    pub async fn find_by_tag(&self, tag: IntentTag) -> Option<Machine> {
+        let id = create::id_for(tag).ok()?;
+        let _turn = self.0.turns.take(&id).await;
+        self.machine(&id).ok()
     }
 
     /// All machines.
