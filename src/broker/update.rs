@@ -84,15 +84,12 @@ impl Broker {
         membership: Membership,
     ) -> Result<(), BrokerError> {
         let present = self.present_to(principal).await?;
-        let mut named_entities = Vec::with_capacity(named.len());
-        for id in named {
-            named_entities.push(self.find(principal, *id).await?);
-        }
         let joining = matches!(membership, Membership::Join | Membership::Become);
-        let mut changes = Vec::new();
-        for entity in named_entities.into_iter().filter(|entity| joining != entity.mixins.contains(mixin)) {
-            changes.push(entity);
+        let mut changes = Vec::with_capacity(named.len());
+        for id in named {
+            changes.push(self.find(principal, *id).await?);
         }
+        changes.retain(|entity| joining != entity.mixins.contains(mixin));
         if membership == Membership::Become || (membership == Membership::Leave && named.is_empty()) {
             let project = principal.project;
             let all = self.inner.db.read(move |c| entity::list(c, project, None, i64::MAX)).await?;

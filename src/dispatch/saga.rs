@@ -122,10 +122,13 @@ impl Run {
     /// Writes down that a step begins, and hears whether somebody wants the saga undone.
     async fn begin(&mut self, step: &'static str, event: &'static str) -> Result<(), StoreError> {
         let (id, fence) = (self.saga.id, self.saga.fence);
+        // The renewal checks the fence itself.
         self.saga.cancelled = self
+            .db
             .write(move |connection| {
+                let cancelled = saga::renew(connection, id, fence, LEASE)?;
                 saga::log(connection, id, step, event, None)?;
-                saga::renew(connection, id, fence, LEASE)
+                Ok(cancelled)
             })
             .await?;
         Ok(())
