@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSpec, Progress, RestartMethod,
-    StopMethod,
+    Addresses, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec,
+    Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod, Volumes,
 };
 
 /// What the broker may ask of a site's machine manager.
@@ -44,7 +44,39 @@ pub trait Backend: Send + Sync {
     /// Asks a running machine to start anew.
     async fn restart(&self, id: &MachineId, method: RestartMethod) -> Result<(), BackendError>;
 
-    /// Destroys the machine and all that belongs to it alone (disks, seeds, ports). Returns when nothing is left;
+    /// Asks a running machine to freeze with its memory kept; [`Backend::start`] lets it go on. A suspended one is left
+    /// alone.
+    async fn suspend(&self, id: &MachineId, method: SuspendMethod) -> Result<(), BackendError>;
+
+    /// Gives the machine another size. A running machine may be switched off and on for it; a stopped one stays
+    /// stopped. A size that the machine has already is a success.
+    async fn resize(&self, id: &MachineId, size: &MachineSize) -> Result<(), BackendError>;
+
+    /// A copy of the root disk at this moment.
+    async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError>;
+
+    /// Volumes, if the backend has any.
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        None
+    }
+
+    /// Networks, if the backend has any.
+    fn networks(&self) -> Option<&dyn Networks> {
+        None
+    }
+
+    /// Addresses that can be reserved, if the backend has any.
+    fn addresses(&self) -> Option<&dyn Addresses> {
+        None
+    }
+
+    /// Security groups, if the backend has any.
+    fn security_groups(&self) -> Option<&dyn SecurityGroups> {
+        None
+    }
+
+    /// Destroys the machine and all that belongs to it alone (disks, seeds, ports, interfaces); volumes are taken out and
+    /// stay. Returns when nothing is left;
     /// an unknown machine is a success.
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError>;
 }

@@ -29,4 +29,6 @@ pub struct Limits {
     pub memory_mib: u64,
     /// Size of the root disk, in bytes.
     pub disk_bytes: u64,
+    /// Size of one volume, in bytes; 0 where there are none.
+    pub volume_bytes: u64,
 }

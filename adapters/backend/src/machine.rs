@@ -1,10 +1,12 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, io, str::FromStr};
 
+use bytes::Bytes;
 use disk_image::ContentDigest;
+use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::InvalidName;
+use crate::MachineId;
 
 /// The intent behind a create. It travels to the backend as the machine's tag, so that an unanswered call can be
 /// found again.
@@ -22,58 +24,6 @@ impl FromStr for IntentTag {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse().map(Self)
-    }
-}
-
-/// What the backend itself calls a machine: 1 to 128 characters of `[A-Za-z0-9._-]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MachineId(String);
-
-impl MachineId {
-    const MOST: usize = 128;
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for MachineId {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        // A leading dot would make `..` a legal name, and some backends use the name as a path segment.
-        if text.is_empty() || text.len() > Self::MOST || text.starts_with('.') || !text.chars().all(plain) {
-            return Err(InvalidName {
-                what: "a machine's name",
-                most: Self::MOST,
-                allowed: "A-Z a-z 0-9 . _ -, not starting with a dot",
-            });
-        }
-        Ok(Self(text))
-    }
-}
-
-impl FromStr for MachineId {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        text.to_owned().try_into()
-    }
-}
-
-impl From<MachineId> for String {
-    fn from(id: MachineId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for MachineId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -204,4 +154,52 @@ pub enum RestartMethod {
     Warm,
     /// Switch off, then on.
     Cold,
+}
+
+/// How to suspend (OCCI's values of `method`, GFD.224 section 3.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum SuspendMethod {
+    /// Keep the memory in memory.
+    #[default]
+    Suspend,
+    /// Keep the memory on disk, and give the host's memory back.
+    Hibernate,
+}
+
+/// How to save the root disk as a new image (OCCI's values of `method`, GFD.224 section 3.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum SaveMethod {
+    /// While the machine goes on running: the disk as after a power cut at this moment.
+    #[default]
+    Hot,
+    /// With the machine switched off meanwhile, if it runs: a disk at rest.
+    Deferred,
+}
+
+/// How large a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineSize {
+    /// Virtual cores, at least 1.
+    pub cores: u32,
+    /// Memory, in MiB.
+    pub memory_mib: u64,
+    /// Least size of the root disk, in bytes. A disk never shrinks.
+    pub disk_bytes: u64,
+}
+
+/// The bytes of a saved root disk, as its guest saw them.
+pub struct SavedDisk {
+    /// How many there are.
+    pub size: u64,
+    /// All of them from the first to the last, in chunks of at most 1 MiB. Dropping it ends the save and leaves nothing
+    /// behind at the backend.
+    pub bytes: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl fmt::Debug for SavedDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SavedDisk").field("size", &self.size).finish_non_exhaustive()
+    }
 }

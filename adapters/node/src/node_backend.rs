@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use backend::{
-    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSpec, Progress,
-    RestartMethod, StopMethod,
+    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec, Progress,
+    RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod,
 };
 use node_driver::wire::{ImageLink, ImageSize, NewMachine, PACKED_IMAGE, Restart, Selection, Stop};
 use reqwest::{Body, Method, RequestBuilder, header::CONTENT_TYPE};
@@ -128,6 +128,18 @@ impl Backend for NodeBackend {
     async fn restart(&self, id: &MachineId, method: RestartMethod) -> Result<(), BackendError> {
         let request = self.node.request(Method::POST, &format!("/machines/{id}/restart"), SHORT);
         self.node.tell(request.json(&Restart { method })).await
+    }
+
+    async fn suspend(&self, _id: &MachineId, _method: SuspendMethod) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("suspend machines".into()))
+    }
+
+    async fn resize(&self, _id: &MachineId, _size: &MachineSize) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("resize machines".into()))
+    }
+
+    async fn save(&self, _id: &MachineId, _method: SaveMethod) -> Result<SavedDisk, BackendError> {
+        Err(BackendError::Unsupported("save disks".into()))
     }
 
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError> {

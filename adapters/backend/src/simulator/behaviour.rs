@@ -26,7 +26,7 @@ impl Default for Behaviour {
                 hypervisor: "none, this backend is a simulator".into(),
                 architectures: vec![Architecture::X86_64, Architecture::X86],
                 image_formats: vec![ImageFormat::Raw],
-                limits: Limits { cores: 64, memory_mib: 256 * 1024, disk_bytes: 1 << 42 },
+                limits: Limits { cores: 64, memory_mib: 256 * 1024, disk_bytes: 1 << 42, volume_bytes: 1 << 42 },
                 obstacle: None,
             },
             delays: Delays::default(),

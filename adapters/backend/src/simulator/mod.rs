@@ -17,8 +17,8 @@ use machines::SimulatedMachine;
 use tokio::time::Instant;
 
 use crate::{
-    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSpec, MachineState, Progress,
-    RestartMethod, StopMethod,
+    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec,
+    MachineState, Progress, RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod,
 };
 
 /// The simulated backend. Clones share one state, as two connections to one service would.
@@ -223,6 +223,18 @@ impl Backend for Simulator {
         let after = self.begin(Operation::Restart).await?;
         self.with_machine(id, |machine, delays| machine.restart(Instant::now(), delays.boot))?;
         after.answer(())
+    }
+
+    async fn suspend(&self, _id: &MachineId, _method: SuspendMethod) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("suspend machines".into()))
+    }
+
+    async fn resize(&self, _id: &MachineId, _size: &MachineSize) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("resize machines".into()))
+    }
+
+    async fn save(&self, _id: &MachineId, _method: SaveMethod) -> Result<SavedDisk, BackendError> {
+        Err(BackendError::Unsupported("save disks".into()))
     }
 
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError> {

@@ -68,6 +68,7 @@ pub(super) fn limits(options: &Options, memory: &Memory) -> Limits {
         cores: options.max_cores.unwrap_or_else(host::cores).clamp(1, MOST_CORES),
         memory_mib: options.max_memory_mib.unwrap_or(memory.total_mib).min(memory.total_mib),
         disk_bytes: options.max_disk_bytes.unwrap_or(room).min(LARGEST_DISK),
+        volume_bytes: 0,
     }
 }
 
