@@ -43,6 +43,17 @@ pub struct OcciConfig {
     pub default_appliance: String,
     /// `https://cloud.school.example`, when a proxy stands in front; what the client called the server when empty.
     pub public_url: String,
+    /// Serves the OGF's documents to the letter where deployed clients expect something else.
+    pub strict: bool,
+    /// Leaves out what OCCI 1.2 has dropped: `occi.compute.speed`, and the storage actions backup, snapshot and resize.
+    pub only_1_2: bool,
+    /// Names `application/occi+json` in the `Accept` field of answers. rOCCI 4 takes that for its own, older JSON.
+    pub announce_json: bool,
+    /// Beginnings of the `User-Agent` of clients that take 410, the answer for what was deleted, for a failure: they hear
+    /// 404 instead.
+    pub never_gone_for: Vec<String>,
+    /// Speaks the JSON of rOCCI 4 instead of the standard's.
+    pub legacy_json: bool,
 }
 
 /// The node driver of this host.
@@ -121,10 +132,14 @@ pub enum AdapterConfig {
     },
     /// Machines in memory, for tests and benchmarks of the broker itself.
     Simulator {
-        /// How long a machine takes until it runs.
-        #[serde(default)]
+        /// How long a machine takes until it runs. Real ones take a while, and clients are made for those.
+        #[serde(default = "simulated_boot")]
         boot_milliseconds: u64,
     },
+}
+
+fn simulated_boot() -> u64 {
+    400
 }
 
 /// Why the configuration cannot be used.
@@ -167,7 +182,17 @@ impl Default for Config {
 
 impl Default for OcciConfig {
     fn default() -> Self {
-        Self { authority: "tombolo.local".into(), default_appliance: String::new(), public_url: String::new() }
+        Self {
+            authority: "tombolo.local".into(),
+            default_appliance: String::new(),
+            public_url: String::new(),
+            strict: false,
+            only_1_2: false,
+            announce_json: false,
+            // pOCCI, whose own name does not show.
+            never_gone_for: vec!["PycURL".into()],
+            legacy_json: false,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::identifier::{excerpt, is_term};
+use crate::model::Mode;
 use crate::pattern::Pattern;
 use crate::value::Value;
 use crate::version::OcciVersion;
@@ -257,6 +258,12 @@ impl AttributeDefinition {
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.presence == Presence::Required
+    }
+
+    /// The same in a mode: by the letter, what an instance always has and a client may write is required.
+    #[must_use]
+    pub fn is_required_in(&self, mode: Mode) -> bool {
+        self.is_required() || (mode == Mode::Strict && self.presence == Presence::ServerFills)
     }
 
     /// The pattern of a string attribute.

@@ -49,6 +49,8 @@ pub struct Kind {
     pub location: Option<String>,
     /// Whether entities of this very kind can exist.
     pub instantiable: bool,
+    /// For links: the kinds of resource it may start from; empty where any source will do.
+    pub sources: Vec<CategoryId>,
     /// For links: the kinds of resource it may point at; empty where any target will do.
     pub targets: Vec<CategoryId>,
     /// The states of its entities.

@@ -5,6 +5,8 @@ use thiserror::Error;
 use crate::attribute::{AttributeDefinition, ValueType};
 use crate::identifier::excerpt;
 use crate::model::Mode;
+use crate::parse::is_reference;
+use crate::pattern::Pattern;
 use crate::value::{RawValue, Value, number};
 
 /// A value does not fit its attribute.
@@ -22,7 +24,8 @@ pub struct BadValue {
 impl AttributeDefinition {
     /// Turns what a client wrote into a value of this attribute.
     ///
-    /// Strict mode refuses JSON strings where JSON has a type for the value (C-277); text is coerced in both modes.
+    /// Strict mode takes no value in another type's clothes: a JSON string for a number (C-277), a quoted number, a
+    /// bare word (C-263), another spelling of a word (A-36).
     ///
     /// # Errors
     /// [`BadValue`] if the text is of another type, out of range, not one of the allowed words or of another form.
@@ -38,24 +41,25 @@ impl AttributeDefinition {
     }
 
     fn typed(&self, raw: &RawValue, mode: Mode) -> Option<Value> {
-        let is_json_string = matches!(raw, RawValue::Typed(Value::String(_)));
-        if mode == Mode::Strict && is_json_string && self.value_type.json_name() != "string" {
+        if mode == Mode::Strict && !self.value_type.is_written_as(raw) {
             return None;
         }
         match &self.value_type {
             ValueType::String(pattern) => {
                 let text = raw.text()?;
+                // Clients send labels of their own as host names (GFD.184 says String); a guest's name is the server's.
+                let pattern = pattern.filter(|pattern| mode == Mode::Strict || *pattern != Pattern::Hostname);
                 pattern.is_none_or(|pattern| pattern.matches(&text)).then_some(Value::String(text))
             }
             ValueType::Enum(words) => {
                 let text = raw.text()?;
-                let word = self.aliases.get(&text).unwrap_or(&text);
+                let alias = self.aliases.get(&text).filter(|_| mode == Mode::Interop);
+                let word = alias.unwrap_or(&text);
                 words.iter().find(|allowed| allowed.eq_ignore_ascii_case(word)).cloned().map(Value::String)
             }
             ValueType::Uri => {
                 let text = raw.text()?;
-                (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')))
-                    .then_some(Value::String(text))
+                is_reference(&text).then_some(Value::String(text))
             }
             ValueType::Integer { minimum, maximum } => {
                 let whole = whole(&numeric(raw)?)?;
@@ -122,12 +126,37 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
+/// Deepest nesting of a list or map: what is taken in one rendering must fit into the limits of the others.
+const DEPTH: usize = 8;
+
 /// Lists and maps travel through the text renderings as quoted JSON.
 fn structure(raw: &RawValue) -> Option<Value> {
-    match raw {
-        RawValue::Typed(Value::String(text)) | RawValue::Quoted(text) => serde_json::from_str(text).ok(),
-        RawValue::Typed(value) => Some(value.clone()),
-        RawValue::Bare(_) => None,
+    let value = match raw {
+        RawValue::Typed(Value::String(text)) | RawValue::Quoted(text) => serde_json::from_str(text).ok()?,
+        RawValue::Typed(value) => value.clone(),
+        RawValue::Bare(_) => return None,
+    };
+    fits(&value, DEPTH).then_some(value)
+}
+
+fn fits(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::List(items) => depth > 0 && items.iter().all(|item| fits(item, depth - 1)),
+        Value::Map(members) => depth > 0 && members.values().all(|member| fits(member, depth - 1)),
+        _ => true,
+    }
+}
+
+impl ValueType {
+    /// Whether a client wrote a value as the documents have this type: GFD.226 section 3.5, GFD.229 section 4.3.
+    fn is_written_as(&self, raw: &RawValue) -> bool {
+        let expected = self.json_name();
+        match raw {
+            RawValue::Typed(value) => value.json_name() == expected,
+            // Lists and maps have no form of their own in text.
+            RawValue::Quoted(_) => !matches!(expected, "number" | "boolean"),
+            RawValue::Bare(_) => matches!(expected, "number" | "boolean"),
+        }
     }
 }
 
@@ -198,5 +227,35 @@ mod tests {
         assert!(definition.coerce(&Value::from("2").into(), Mode::Interop).is_ok());
         let message = definition.coerce(&quoted("abc"), Mode::Interop).unwrap_err().to_string();
         assert_eq!(message, "n takes a whole number, not `abc`");
+    }
+
+    #[test]
+    fn c_263_c_264_strict_mode_takes_the_grammar_at_its_word() {
+        let of = |value_type| AttributeDefinition::new(AttributeName::new("n").unwrap(), value_type);
+        let is_taken = |value_type, raw: RawValue| of(value_type).coerce(&raw, Mode::Strict).is_ok();
+        assert!(is_taken(ValueType::INTEGER, bare("2")) && !is_taken(ValueType::INTEGER, quoted("2")));
+        assert!(is_taken(ValueType::FLOAT, bare("2.5")) && !is_taken(ValueType::Boolean, quoted("true")));
+        assert!(is_taken(ValueType::TEXT, quoted("2")) && !is_taken(ValueType::TEXT, bare("x")));
+        assert!(!is_taken(ValueType::TEXT, Value::Integer(2).into()));
+        assert!(is_taken(ValueType::List, quoted("[1]")) && is_taken(ValueType::List, Value::List(vec![]).into()));
+        let mut method = of(ValueType::Enum(vec!["deferred".to_owned()]));
+        method.aliases.insert("deffered".to_owned(), "deferred".to_owned());
+        assert!(method.coerce(&quoted("deffered"), Mode::Strict).is_err(), "A-36");
+    }
+
+    #[test]
+    fn a_40_lists_are_as_deep_in_text_as_in_json() {
+        let nested = |depth: usize| quoted(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+        assert!(coerce(ValueType::List, nested(DEPTH)).is_some());
+        assert!(coerce(ValueType::List, nested(DEPTH + 1)).is_none());
+    }
+
+    #[test]
+    fn uris_are_what_every_rendering_can_carry() {
+        for bad in ["/a<b", "/a\"b", "/a b", ""] {
+            assert_eq!(coerce(ValueType::Uri, quoted(bad)), None, "{bad}");
+        }
+        assert!(coerce(ValueType::Uri, quoted(&format!("/{}", "a".repeat(2047)))).is_some());
+        assert!(coerce(ValueType::Uri, quoted(&format!("/{}", "a".repeat(2048)))).is_none());
     }
 }

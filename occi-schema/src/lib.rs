@@ -37,8 +37,8 @@ pub use parse::{
 pub use pattern::Pattern;
 pub use render::{EntityView, LinkView, Rendered};
 pub use resolve::{
-    CurrentEntity, EntityUpdate, NewEntity, NewLink, Refusal, RefusalClass, ResolvedAction, ResolvedFilter,
-    UserMixinDefinition,
+    CurrentEntity, EntityUpdate, LinkEnds, LinkTarget, NewEntity, NewLink, Refusal, RefusalClass, ResolvedAction,
+    ResolvedFilter, UserMixinDefinition,
 };
 pub use value::{RawValue, Value};
-pub use version::{OcciVersion, UnsupportedVersion};
+pub use version::{OcciVersion, UnsupportedVersion, Versions};

@@ -35,7 +35,7 @@ impl Default for Limits {
             categories: 64,
             attributes: 256,
             links: 64,
-            entities: 64,
+            entities: 100,
             locations: 1024,
             json_depth: 16,
         }

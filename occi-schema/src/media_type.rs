@@ -18,6 +18,9 @@ pub enum MediaType {
     UriList,
     /// `application/occi+json`.
     Json,
+    /// `application/occi+json` as the drafts before GFD.226 had it, and rOCCI 4 still has (section 4.9). Never
+    /// negotiated: see [`MediaType::with_legacy_json`].
+    LegacyJson,
 }
 
 /// What the answer will show.
@@ -62,7 +65,7 @@ impl NotAcceptable {
 pub struct UnsupportedMediaType(String);
 
 impl MediaType {
-    /// All of them, the most preferred first.
+    /// All that can be negotiated, the most preferred first.
     pub const ALL: [Self; 4] = [Self::TextPlain, Self::TextOcci, Self::Json, Self::UriList];
 
     /// The value of `Content-Type`.
@@ -72,8 +75,16 @@ impl MediaType {
             Self::TextPlain => "text/plain; charset=utf-8",
             Self::TextOcci => "text/occi",
             Self::UriList => "text/uri-list",
-            Self::Json => "application/occi+json",
+            Self::Json | Self::LegacyJson => "application/occi+json",
         }
+    }
+
+    /// The same, with the JSON of rOCCI 4 in place of the standard's where that is `configured` (A-08).
+    ///
+    /// Requests are read in both shapes then, answers have the older one. Both have the same `Content-Type`.
+    #[must_use]
+    pub fn with_legacy_json(self, configured: bool) -> Self {
+        if self == Self::Json && configured { Self::LegacyJson } else { self }
     }
 
     /// Chooses the rendering of an answer; several `Accept` fields are to be joined with commas first.
@@ -96,8 +107,11 @@ impl MediaType {
                 listing_was_asked = true;
                 continue;
             }
-            if best.is_none_or(|(best_quality, best_place, _)| {
-                quality > best_quality || (quality == best_quality && place < best_place)
+            // Between the two text renderings the order says nothing: a tester lists text/occi first, and reads
+            // only bodies (occi-tent).
+            let is_lesser = |best| best == Self::TextPlain && media == Self::TextOcci;
+            if best.is_none_or(|(best_quality, best_place, best)| {
+                quality > best_quality || (quality == best_quality && place < best_place && !is_lesser(best))
             }) {
                 best = Some((quality, place, media));
             }
@@ -118,6 +132,10 @@ impl MediaType {
     pub fn of_request(content_type: Option<&str>, body_is_empty: bool) -> Result<Self, UnsupportedMediaType> {
         match content_type.map(str::trim) {
             None | Some("") => Ok(if body_is_empty { Self::TextOcci } else { Self::TextPlain }),
+            // curl adds this by itself to every `-d`: its user has said nothing.
+            Some(form) if form.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
+                Ok(if body_is_empty { Self::TextOcci } else { Self::TextPlain })
+            }
             Some(list) => entries(list)
                 .find_map(|entry| Self::from_name(entry.split(';').next().unwrap_or_default().trim()))
                 .ok_or_else(|| UnsupportedMediaType(excerpt(list))),
@@ -130,7 +148,8 @@ impl MediaType {
             _ if is("text/plain") || is("text/occi+plain") => Some(Self::TextPlain),
             _ if is("text/occi") => Some(Self::TextOcci),
             _ if is("text/uri-list") => Some(Self::UriList),
-            _ if is("application/occi+json") => Some(Self::Json),
+            // Several clients say what it is instead of what it is called.
+            _ if is("application/occi+json") || is("application/json") => Some(Self::Json),
             _ => None,
         }
     }
@@ -242,7 +261,9 @@ mod tests {
     fn c_060_c_061_quality_then_order() {
         assert_eq!(single("text/plain;q=0.1, application/occi+json"), Ok(MediaType::Json));
         assert_eq!(single("text/plain,text/occi"), Ok(MediaType::TextPlain));
-        assert_eq!(single("text/occi,text/plain"), Ok(MediaType::TextOcci));
+        assert_eq!(single("text/occi,text/plain"), Ok(MediaType::TextPlain), "between these two the order is nothing");
+        assert_eq!(single("text/occi,text/plain;q=0.9"), Ok(MediaType::TextOcci));
+        assert_eq!(single("application/occi+json,text/plain"), Ok(MediaType::Json));
         assert_eq!(single("text/plain,text/occi;q=0.2"), Ok(MediaType::TextPlain));
         assert_eq!(single("*/*, text/plain;q=0"), Ok(MediaType::TextOcci));
     }

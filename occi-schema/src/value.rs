@@ -33,6 +33,18 @@ impl Value {
         }
     }
 
+    /// The name of its type in the JSON rendering (GFD.226 section 3.5).
+    #[must_use]
+    pub fn json_name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "string",
+            Self::Integer(_) | Self::Float(_) => "number",
+            Self::Boolean(_) => "boolean",
+            Self::List(_) => "array",
+            Self::Map(_) => "object",
+        }
+    }
+
     /// The number of an integer value.
     #[must_use]
     pub fn as_integer(&self) -> Option<i64> {

@@ -14,6 +14,16 @@ pub enum OcciVersion {
     V1_2,
 }
 
+/// Which versions' categories a server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Versions {
+    /// What OCCI 1.1 had and 1.2 dropped is still there, for the clients that ask for it.
+    #[default]
+    Both,
+    /// OCCI 1.2 alone: no `occi.compute.speed`, no `backup`, `snapshot` and `resize` of storage.
+    Only1_2,
+}
+
 /// A client asked for a version above ours: answer 501.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("this server speaks OCCI/1.2 and OCCI/1.1, the client asks for OCCI/{major}.{minor}: use an older client")]

@@ -125,6 +125,12 @@ identifiers! {
         /// Change the size of a volume (1.1).
         RESIZE = "resize";
     }
+    "http://schemas.ogf.org/occi/infrastructure/ipreservation/action#" {
+        /// Put a reserved address into use.
+        ADDRESS_UP = "up";
+        /// Take a reserved address out of use.
+        ADDRESS_DOWN = "down";
+    }
     "http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#" {
         /// Standard size, one core and 1 GiB.
         SMALL = "small";
@@ -203,6 +209,34 @@ pub mod attribute {
         STORAGE_STATE = "occi.storage.state";
         /// State of a network.
         NETWORK_STATE = "occi.network.state";
+        /// 802.1Q identifier.
+        VLAN = "occi.network.vlan";
+        /// Label of a label-based VLAN.
+        NETWORK_LABEL = "occi.network.label";
+        /// IP network in CIDR form.
+        NETWORK_ADDRESS = "occi.network.address";
+        /// A network's gateway.
+        NETWORK_GATEWAY = "occi.network.gateway";
+        /// How a network hands out addresses.
+        NETWORK_ALLOCATION = "occi.network.allocation";
+        /// An interface's device inside the machine.
+        INTERFACE_DEVICE = "occi.networkinterface.interface";
+        /// An interface's Ethernet address.
+        INTERFACE_MAC = "occi.networkinterface.mac";
+        /// An interface's IP address.
+        INTERFACE_ADDRESS = "occi.networkinterface.address";
+        /// An interface's gateway.
+        INTERFACE_GATEWAY = "occi.networkinterface.gateway";
+        /// How an interface gets its address.
+        INTERFACE_ALLOCATION = "occi.networkinterface.allocation";
+        /// Under which device the guest sees a volume.
+        STORAGE_LINK_DEVICE = "occi.storagelink.deviceid";
+        /// A reserved address.
+        RESERVED_ADDRESS = "occi.ipreservation.address";
+        /// Whether a reserved address is in use.
+        RESERVED_ADDRESS_USED = "occi.ipreservation.used";
+        /// What a security group lets through.
+        SECURITY_GROUP_RULES = "occi.securitygroup.rules";
     }
 }
 

@@ -1,332 +1,238 @@
-//! Machines: create, show, list, act, delete.
+//! Computes: the machine that a site is asked for, and what may change about it.
 
 use std::collections::BTreeMap;
 
-use backend::{RestartMethod, StopMethod};
+use backend::{Architecture, IntentTag, MachineSize, MachineSpec};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use occi_schema::{
-    ActionRequest, AttributeName, CategoryId, Filter, Model, Refusal, RefusalClass, ResolvedAction, ResolvedFilter,
-    Value,
-    well_known::{RESTART, START, STOP, attribute},
+    AttributeName, NewEntity, Value, contextualization,
+    well_known::attribute::{ARCHITECTURE, CORES, EPHEMERAL_STORAGE_SIZE, HOSTNAME, MEMORY, TITLE},
 };
+use uuid::Uuid;
 
-use super::{Broker, BrokerError, model};
-use crate::{
-    dispatch::{self, PowerAction},
-    login::Principal,
-    store::{
-        entity::{self, Entity, EntityId},
-        saga,
-    },
-};
+use super::BrokerError;
+use crate::store::appliance::Offered;
 
-/// Most entities of one answer. A longer list is refused instead of cut: a client would take the rest for deleted.
-pub const MOST_LISTED: usize = 10_000;
+pub(super) const GIB: f64 = (1_u64 << 30) as f64;
+const MIB_IN_GIB: f64 = 1024.0;
 
-/// An entity as its owner sees it.
-#[derive(Debug)]
-pub struct Shown {
-    /// Its id as a URN.
-    pub id: String,
-    /// Its kind.
-    pub kind: CategoryId,
-    /// Its mixins.
-    pub mixins: Vec<CategoryId>,
-    /// All its attributes that have a value.
-    pub attributes: BTreeMap<AttributeName, Value>,
-    /// The actions that its state allows.
-    pub actions: Vec<CategoryId>,
-    /// Its path.
-    pub location: String,
+/// The size of a compute that names neither a template nor its own: the standard's `small` (GFD.222).
+const DEFAULT_CORES: i64 = 1;
+const DEFAULT_MEMORY: f64 = 1.0;
+const DEFAULT_DISK: f64 = 10.0;
+
+/// Most user data, in bytes: what OpenStack takes, and more than a cloud-config ever is.
+const USER_DATA_LIMIT: usize = 64 << 10;
+/// Longest public key: RSA with 16384 bits has about 2800 characters.
+const KEY_LIMIT: usize = 8192;
+
+/// What rOCCI sends may lack its padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The machine for a compute made of this appliance, and the sizes that the compute shows.
+///
+/// # Errors
+/// [`BrokerError::Invalid`], naming the attribute.
+pub fn machine(entity: &mut NewEntity, id: Uuid, offered: &Offered) -> Result<MachineSpec, BrokerError> {
+    for (name, default) in [
+        (&CORES, Value::Integer(DEFAULT_CORES)),
+        (&MEMORY, Value::Float(DEFAULT_MEMORY)),
+        (&EPHEMERAL_STORAGE_SIZE, Value::Float(DEFAULT_DISK)),
+    ] {
+        entity.attributes.entry(name.clone()).or_insert(default);
+    }
+    let size = size(&entity.attributes)?;
+    let least = offered.version.requirements().memory_mib;
+    if size.memory_mib < least {
+        let needs = format!("this appliance needs at least {least} MiB, not {}", size.memory_mib);
+        return Err(invalid(&MEMORY, &needs));
+    }
+    let attributes = &entity.attributes;
+    let hostname = attributes.get(&HOSTNAME).and_then(Value::as_str).and_then(hostname);
+    let ssh_keys = contextualization::ssh_public_key(attributes).map(ssh_key).transpose()?;
+    let user_data = contextualization::user_data(attributes).map(user_data).transpose()?;
+    Ok(MachineSpec {
+        tag: IntentTag(Uuid::now_v7()),
+        name: attributes.get(&TITLE).and_then(Value::as_str).map_or_else(|| id.to_string(), str::to_owned),
+        hostname,
+        cores: size.cores,
+        memory_mib: size.memory_mib,
+        disk_bytes: size.disk_bytes,
+        architecture: architecture(attributes.get(&ARCHITECTURE).and_then(Value::as_str))?,
+        image: offered.version.image(),
+        ssh_keys: ssh_keys.into_iter().collect(),
+        user_data,
+    })
 }
 
-/// A part of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// How many entities come before it.
-    pub skip: usize,
-    /// How many it may have.
-    pub most: usize,
+/// The size that a machine gets by the compute's attributes.
+///
+/// # Errors
+/// [`BrokerError::Invalid`], naming the attribute.
+pub fn size(attributes: &BTreeMap<AttributeName, Value>) -> Result<MachineSize, BrokerError> {
+    let cores = number(attributes, &CORES)?;
+    let memory = number(attributes, &MEMORY)?;
+    let disk = number(attributes, &EPHEMERAL_STORAGE_SIZE)?;
+    if cores.fract() != 0.0 || !(1.0..=4096.0).contains(&cores) {
+        return Err(invalid(&CORES, "must be a whole number from 1 to 4096"));
+    }
+    if !(memory > 0.0 && memory <= 65_536.0) {
+        return Err(invalid(&MEMORY, "must be above 0 and at most 65536 GiB"));
+    }
+    if !(disk > 0.0 && disk <= 65_536.0) {
+        return Err(invalid(&EPHEMERAL_STORAGE_SIZE, "must be above 0 and at most 65536 GiB"));
+    }
+    Ok(MachineSize {
+        cores: u32::try_from(whole(cores)).map_err(|_| invalid(&CORES, "is too large"))?,
+        memory_mib: whole(memory * MIB_IN_GIB),
+        disk_bytes: whole(disk * GIB) / 512 * 512,
+    })
 }
 
-impl Broker {
-    /// The project's entity of this id.
-    ///
-    /// # Errors
-    /// There is none.
-    pub async fn show(&self, principal: &Principal, id: EntityId) -> Result<Shown, BrokerError> {
-        let model = self.present_to(principal).await?.model;
-        let entity = self.find(principal, id).await?;
-        Ok(self.shown(&model, entity))
+/// Checks attributes of a compute that exists and whose size stays as it is. Another host name is for people: a guest
+/// learns its name when it is made.
+///
+/// # Errors
+/// [`BrokerError::Conflict`] for what a machine is made of.
+pub fn check_change(name: &AttributeName) -> Result<(), BrokerError> {
+    if *name == ARCHITECTURE {
+        return Err(BrokerError::Conflict(format!("{name} cannot change once the machine is made")));
     }
+    Ok(())
+}
 
-    /// The project's entities that carry the category, if one is given, and match the filter.
-    ///
-    /// # Errors
-    /// The filter names what there is not.
-    pub async fn list(
-        &self,
-        principal: &Principal,
-        category: Option<&CategoryId>,
-        filter: &Filter,
-        page: Option<Page>,
-    ) -> Result<Vec<Shown>, BrokerError> {
-        let model = self.present_to(principal).await?.model;
-        let filter = model.resolve_filter(filter)?;
-        let project = principal.project;
-        let limit = i64::try_from(MOST_LISTED + 1).unwrap_or(i64::MAX);
-        let found = self.inner.db.read(move |c| entity::list(c, project, None, limit)).await?;
-        if found.len() > MOST_LISTED {
-            return Err(BrokerError::Unimplemented("a list of more than 10000 entities"));
-        }
-        let page = page.unwrap_or(Page { skip: 0, most: MOST_LISTED });
-        Ok(found
-            .into_iter()
-            .filter(|entity| category.is_none_or(|category| carries(&model, entity, category)))
-            .map(|entity| self.shown(&model, entity))
-            .filter(|shown| matches(&model, shown, &filter))
-            .skip(page.skip)
-            .take(page.most)
-            .collect())
-    }
+/// The value of a numeric attribute.
+pub(super) fn number(attributes: &BTreeMap<AttributeName, Value>, name: &AttributeName) -> Result<f64, BrokerError> {
+    let value = attributes.get(name).and_then(Value::as_float);
+    value.filter(|number| number.is_finite()).ok_or_else(|| invalid(name, "must be a number"))
+}
 
-    /// Accepts an action, and shows the entity as it is now.
-    ///
-    /// # Errors
-    /// The action is unknown, not applicable now, or not implemented; another one is under way.
-    pub async fn act(
-        &self,
-        principal: &Principal,
-        id: EntityId,
-        term: &str,
-        request: &ActionRequest,
-    ) -> Result<Shown, BrokerError> {
-        let model = self.present_to(principal).await?.model;
-        let entity = self.find(principal, id).await?;
-        self.act_on(principal, &model, vec![entity], term, request).await?;
-        self.show(principal, id).await
-    }
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the caller, never negative")]
+pub(super) fn whole(number: f64) -> u64 {
+    number.ceil() as u64
+}
 
-    /// Accepts an action on every entity of the collection, or on none.
-    ///
-    /// # Errors
-    /// As for one entity, for any of them.
-    pub async fn act_on_all(
-        &self,
-        principal: &Principal,
-        category: &CategoryId,
-        term: &str,
-        request: &ActionRequest,
-    ) -> Result<(), BrokerError> {
-        let model = self.present_to(principal).await?.model;
-        let project = principal.project;
-        let mut members = self.inner.db.read(move |c| entity::list(c, project, None, i64::MAX)).await?;
-        members.retain(|entity| carries(&model, entity, category));
-        self.act_on(principal, &model, members, term, request).await
-    }
-
-    async fn act_on(
-        &self,
-        principal: &Principal,
-        model: &Model,
-        entities: Vec<Entity>,
-        term: &str,
-        request: &ActionRequest,
-    ) -> Result<(), BrokerError> {
-        let mut accepted = Vec::with_capacity(entities.len());
-        for entity in entities {
-            let action = model.resolve_action(request, term, &entity.kind, &entity.mixins)?;
-            let power = power_action(&action)?;
-            if !self.is_applicable(model, &entity, &action.id) {
-                let message = entity.state_message.map(|message| format!(" ({message})")).unwrap_or_default();
-                let (id, state) = (entity.id, entity.state.as_str());
-                return Err(BrokerError::Invalid(format!("{term} does not fit: compute {id} is {state}{message}")));
-            }
-            accepted.push((entity.id, entity.project, entity.state, power));
-        }
-        let count = accepted.len();
-        let busy = self
-            .inner
-            .db
-            .write(move |connection| {
-                // Somebody may have deleted or acted on one since it was read.
-                for (id, project, state, _) in &accepted {
-                    let unchanged = entity::find(connection, *project, *id)?.is_some_and(|now| now.state == *state);
-                    if !unchanged || !saga::unfinished_of(connection, *id)?.is_empty() {
-                        return Ok(Some(*id));
-                    }
-                }
-                for (id, _, _, power) in &accepted {
-                    dispatch::plan_power(connection, *id, *power)?;
-                }
-                Ok(None)
-            })
-            .await?;
-        if let Some(id) = busy {
-            return Err(BrokerError::Conflict(format!("compute {id} is busy; try {term} again when it is at rest")));
-        }
-        self.inner.dispatch.wake();
-        tracing::info!(user = %principal.user_name, action = %term, count, "accepted an action");
-        Ok(())
-    }
-
-    /// Accepts the removal of an entity; from here on its owner does not see it any more.
-    ///
-    /// # Errors
-    /// There is none of this id.
-    pub async fn delete(&self, principal: &Principal, id: EntityId) -> Result<(), BrokerError> {
-        let project = principal.project;
-        let deleted = self
-            .inner
-            .db
-            .write(move |connection| {
-                let found = entity::find(connection, project, id)?.is_some();
-                if found {
-                    dispatch::plan_removal(connection, id)?;
-                }
-                Ok(found)
-            })
-            .await?;
-        if !deleted {
-            return Err(self.missing(principal, id).await);
-        }
-        self.inner.dispatch.wake_cancelled();
-        tracing::info!(user = %principal.user_name, %id, "accepted a removal");
-        Ok(())
-    }
-
-    /// Accepts the removal of all entities of the project, or of those that carry the category; all or none.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn delete_all(&self, principal: &Principal, category: Option<&CategoryId>) -> Result<(), BrokerError> {
-        let model = self.present_to(principal).await?.model;
-        let (project, category) = (principal.project, category.cloned());
-        let count = self
-            .inner
-            .db
-            .write(move |connection| {
-                let mut found = entity::list(connection, project, None, i64::MAX)?;
-                found.retain(|entity| category.as_ref().is_none_or(|category| carries(&model, entity, category)));
-                for entity in &found {
-                    dispatch::plan_removal(connection, entity.id)?;
-                }
-                Ok(found.len())
-            })
-            .await?;
-        self.inner.dispatch.wake_cancelled();
-        tracing::info!(user = %principal.user_name, count, "accepted removals");
-        Ok(())
-    }
-
-    pub(super) async fn find(&self, principal: &Principal, id: EntityId) -> Result<Entity, BrokerError> {
-        let project = principal.project;
-        match self.inner.db.read(move |c| entity::find(c, project, id)).await? {
-            Some(entity) => Ok(entity),
-            None => Err(self.missing(principal, id).await),
-        }
-    }
-
-    /// Why the project has no such entity.
-    async fn missing(&self, principal: &Principal, id: EntityId) -> BrokerError {
-        let project = principal.project;
-        match self.inner.db.read(move |c| entity::is_gone(c, project, id)).await {
-            Ok(true) => BrokerError::Gone(format!("compute {id}")),
-            Ok(false) => BrokerError::NotFound(format!("compute {id}")),
-            Err(error) => error.into(),
-        }
-    }
-
-    pub(super) fn location(&self, model: &Model, entity: &Entity) -> String {
-        let collection = model.kind(&entity.kind).and_then(|kind| kind.location.as_deref()).unwrap_or("/");
-        format!("{collection}{}", entity.id)
-    }
-
-    /// Whether the state has a way for the action and somebody who can go it: without a machine, only deletion helps.
-    fn is_applicable(&self, model: &Model, entity: &Entity, action: &CategoryId) -> bool {
-        let allowed = model.applicable_actions(&entity.kind, &entity.mixins, entity.state.as_str());
-        entity.machine.is_some() && allowed.contains(action)
-    }
-
-    pub(super) fn shown(&self, model: &Model, entity: Entity) -> Shown {
-        let mut attributes = entity.attributes.clone();
-        let id = format!("urn:uuid:{}", entity.id);
-        attributes.insert(attribute::ID.clone(), Value::from(id.as_str()));
-        attributes.insert(attribute::COMPUTE_STATE.clone(), Value::from(entity.state.as_str()));
-        if let Some(message) = &entity.state_message {
-            attributes.insert(attribute::COMPUTE_STATE_MESSAGE.clone(), Value::from(message.as_str()));
-        }
-        let mut own = |name: &str, value: Value| {
-            // Own names are well formed; a name that is not simply does not show.
-            if let Ok(name) = AttributeName::new(name) {
-                attributes.insert(name, value);
-            }
-        };
-        own(model::SITE, Value::from(entity.site.as_str()));
-        if let Some(ssh) = entity.facts.endpoints.iter().find(|endpoint| endpoint.service == "ssh") {
-            own(model::SSH_HOST, Value::from(ssh.host.as_str()));
-            own(model::SSH_PORT, Value::Integer(ssh.port.into()));
-            own(model::SSH_ANSWERS, Value::Boolean(entity.facts.guest_answers.unwrap_or(false)));
-        }
-        let actions = model.applicable_actions(&entity.kind, &entity.mixins, entity.state.as_str());
-        let actions = actions
-            .into_iter()
-            .filter(|action| entity.machine.is_some() && [&START, &STOP, &RESTART].contains(&action))
-            .collect();
-        let location = self.location(model, &entity);
-        // A template that was withdrawn goes on to be shown: the machine is still made of it.
-        let mut mixins = entity.mixins;
-        mixins.push(self.inner.models.access().clone());
-        Shown { id, kind: entity.kind, mixins, attributes, actions, location }
+fn architecture(named: Option<&str>) -> Result<Architecture, BrokerError> {
+    match named {
+        None | Some("x64") => Ok(Architecture::X86_64),
+        Some("x86") => Ok(Architecture::X86),
+        Some(_) => Err(invalid(&ARCHITECTURE, "must be x86 or x64")),
     }
 }
 
-fn carries(model: &Model, entity: &Entity, category: &CategoryId) -> bool {
-    model.descends_from(&entity.kind, category)
-        || entity.mixins.iter().any(|mixin| mixin == category || model.depends_on(mixin, category))
-}
-
-fn matches(model: &Model, shown: &Shown, filter: &ResolvedFilter) -> bool {
-    let categories = filter.categories.iter().all(|category| {
-        model.descends_from(&shown.kind, category)
-            || shown.mixins.iter().any(|mixin| mixin == category || model.depends_on(mixin, category))
-    });
-    categories && filter.attributes.iter().all(|(name, value)| shown.attributes.get(name) == Some(value))
-}
-
-/// What the action means for the machine.
-fn power_action(action: &ResolvedAction) -> Result<PowerAction, BrokerError> {
-    let method = action.parameters.iter().find(|(name, _)| name.as_str() == "method").and_then(|(_, v)| v.as_str());
-    let unknown = |method: &str| BrokerError::Invalid(format!("method {method:?} is unknown to {}", action.id.term()));
-    if action.id == START {
-        return Ok(PowerAction::Start);
-    }
-    if action.id == STOP {
-        return match method {
-            None | Some("graceful") => Ok(PowerAction::Stop(StopMethod::Graceful)),
-            Some("acpioff") => Ok(PowerAction::Stop(StopMethod::AcpiOff)),
-            Some("poweroff") => Ok(PowerAction::Stop(StopMethod::PowerOff)),
-            Some(other) => Err(unknown(other)),
-        };
-    }
-    if action.id == RESTART {
-        return match method {
-            None | Some("graceful") => Ok(PowerAction::Restart(RestartMethod::Graceful)),
-            Some("warm") => Ok(PowerAction::Restart(RestartMethod::Warm)),
-            Some("cold") => Ok(PowerAction::Restart(RestartMethod::Cold)),
-            Some(other) => Err(unknown(other)),
-        };
-    }
-    Err(BrokerError::Unimplemented("this action"))
-}
-
-impl From<Refusal> for BrokerError {
-    fn from(refusal: Refusal) -> Self {
-        let reason = refusal.to_string();
-        match refusal.class() {
-            RefusalClass::BadRequest => Self::Invalid(reason),
-            RefusalClass::Forbidden => Self::Forbidden(reason),
-            RefusalClass::NotFound => Self::NotFound(reason),
-            RefusalClass::Conflict => Self::Conflict(reason),
+/// The DNS name (RFC 1123) that comes closest to what the client wrote: it reaches the guest's configuration, so nothing
+/// else may. Clients write labels of their own there; when nothing is left of one, the site chooses.
+fn hostname(text: &str) -> Option<String> {
+    const LONGEST: usize = 253;
+    const LONGEST_LABEL: usize = 63;
+    let label = |label: &str| {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let label: String = label.trim_matches(|c: char| !c.is_ascii_alphanumeric()).chars().map(plain).collect();
+        label.chars().take(LONGEST_LABEL).collect::<String>().trim_end_matches('-').to_owned()
+    };
+    let mut name = String::new();
+    for label in text.split('.').map(label).filter(|label| !label.is_empty()) {
+        if name.len() + 1 + label.len() > LONGEST {
+            break;
         }
+        if !name.is_empty() {
+            name.push('.');
+        }
+        name.push_str(&label);
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+/// One line of an `authorized_keys` file without options: type, base64, and perhaps a comment.
+fn ssh_key(text: &str) -> Result<String, BrokerError> {
+    let text = text.trim();
+    let mut words = text.split(' ');
+    let (kind, data) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let known = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|prefix| kind.starts_with(prefix));
+    let decoded = BASE64.decode(data).unwrap_or_default();
+    // The blob repeats the type, with its length in front (RFC 4253 section 6.6).
+    let repeats = decoded.get(4..).is_some_and(|rest| rest.starts_with(kind.as_bytes()));
+    if text.len() <= KEY_LIMIT && !text.chars().any(char::is_control) && known && repeats {
+        Ok(text.to_owned())
+    } else {
+        let what =
+            "the SSH key (occi.credentials.ssh.publickey) must be one line as in a .pub file: type, base64, comment";
+        Err(BrokerError::Invalid(what.into()))
+    }
+}
+
+/// Base64 as most clients send it, else the text itself. What decodes cleanly is taken as base64.
+fn user_data(text: &str) -> Result<Vec<u8>, BrokerError> {
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let data = match BASE64.decode(&compact) {
+        Ok(decoded) if !compact.is_empty() => decoded,
+        _ => text.as_bytes().to_vec(),
+    };
+    if data.len() > USER_DATA_LIMIT {
+        return Err(BrokerError::Invalid(format!(
+            "the user data has {} bytes, at most {USER_DATA_LIMIT} are taken",
+            data.len()
+        )));
+    }
+    Ok(data)
+}
+
+pub(super) fn invalid(name: &AttributeName, reason: &str) -> BrokerError {
+    BrokerError::Invalid(format!("{name} {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtQ0h3vHkX1Zq4mVw3n0n9pJ8m0m3aFz0m0m3aFz0m0 ann@school";
+
+    #[test]
+    fn host_names_become_dns_names() {
+        let longest = "a".repeat(63);
+        for good in ["a", "desk-7", "desk-7.school.example", longest.as_str()] {
+            assert_eq!(hostname(good).as_deref(), Some(good));
+        }
+        for (wish, name) in [
+            ("two words", "two-words"),
+            ("-a-", "a"),
+            ("a..b", "a.b"),
+            ("a\nb: c", "a-b--c"),
+            ("dyso::e3769372", "dyso--e3769372"),
+            ("Ä7", "7"),
+            ("../etc/passwd", "etc-passwd"),
+        ] {
+            assert_eq!(hostname(wish).as_deref(), Some(name), "{wish:?}");
+        }
+        assert_eq!(hostname(&"a".repeat(64)).map(|name| name.len()), Some(63));
+        assert!(hostname(&"abc.".repeat(100)).is_some_and(|name| name.len() <= 253 && !name.ends_with('.')));
+        for nothing in ["", "-", "...", "ä", "\n"] {
+            assert_eq!(hostname(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_one_whole_line() {
+        assert_eq!(ssh_key(&format!(" {KEY}\n")).unwrap(), KEY);
+        let injected = format!("{KEY}\nssh-ed25519 AAAA evil");
+        let with_options = format!("command=\"x\" {KEY}");
+        for bad in ["", "ssh-ed25519", "ssh-ed25519 !!!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5", &injected, &with_options] {
+            assert!(ssh_key(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn user_data_is_base64_or_itself() {
+        assert_eq!(user_data("IyEvYmluL3NoCg==").unwrap(), b"#!/bin/sh\n");
+        assert_eq!(user_data("IyEvYmluL3NoCg").unwrap(), b"#!/bin/sh\n", "without its padding");
+        assert_eq!(user_data("IyEv\nYmluL3NoCg==").unwrap(), b"#!/bin/sh\n", "with line breaks");
+        assert_eq!(user_data("#!/bin/sh\ntrue\n").unwrap(), b"#!/bin/sh\ntrue\n");
+        assert!(user_data(&"#".repeat(USER_DATA_LIMIT + 1)).is_err());
     }
 }

@@ -1,42 +1,68 @@
-//! The creation of computes: one, or a whole class at once.
+//! Creation: one entity with its links, or a whole class at once.
 
 use occi_schema::{
-    CategoryId, EntityRequest, NewEntity,
-    well_known::{AVAILABILITY_ZONE, COMPUTE, OS_TPL},
+    CategoryId, EntityRequest, Kind, NewEntity, Value,
+    well_known::{
+        AVAILABILITY_ZONE, COMPUTE, IP_RESERVATION, LINK, NETWORK, OS_TPL, SECURITY_GROUP, STORAGE,
+        attribute::{EPHEMERAL_STORAGE_DEVICE, RESERVED_ADDRESS_USED, SOURCE, TARGET},
+    },
 };
-use uuid::Uuid;
 
-use super::{Broker, BrokerError, model::Present, order, placement};
+use super::{
+    Broker, BrokerError, compute, ip_reservation,
+    link::{self, Wanted},
+    model::Present,
+    network,
+    placement::{self, Demand, Place},
+    security_group, storage,
+};
 use crate::{
-    dispatch,
+    dispatch::{self, Order},
     login::Principal,
     store::{
-        Timestamp,
+        DbConnection, StoreError, Timestamp,
         appliance::Offered,
-        entity::{self, Entity, EntityId, EntityState, Facts},
+        entity::{self, Entity, EntityState, Facts},
     },
 };
 use backend::IntentTag;
+use uuid::Uuid;
 
-/// Most entities of one creation.
+/// Most entities of one creation, links not counted.
 const MOST: usize = 100;
 
-/// An entity that may be accepted, and the intent behind its machine.
-struct Candidate {
-    entity: Entity,
-    tag: IntentTag,
+/// The device of the root disk, which is what an instance has of ephemeral storage (GFD.222 section 5.2).
+const ROOT_DEVICE: &str = "/dev/vda";
+
+/// An entity that may be accepted, and what its site will be asked for.
+pub(super) struct Candidate {
+    pub entity: Entity,
+    pub order: Order,
+    /// Where a link leads.
+    pub target: Option<Entity>,
+}
+
+/// Where entities are created.
+#[derive(Clone, Copy)]
+pub struct Address<'a> {
+    /// The kind whose collection it is, if it is one.
+    pub kind: Option<&'a CategoryId>,
+    /// The very path that the client has chosen (GFD.223 section 10.2.1).
+    pub path: Option<&'a str>,
+    /// The start of this server's URLs.
+    pub base_url: &'a str,
 }
 
 impl Broker {
-    /// Accepts new computes, all or none: from here on they are remembered, and each will be made or end in a state
-    /// that says why not. Answers their paths.
+    /// Accepts new entities, all or none: from here on they are remembered, and each will be made or end in a state
+    /// that says why not. Answers their paths, without those of inline links.
     ///
     /// # Errors
-    /// A request is refused as it is, or no site can take a machine at present; nothing is remembered then.
+    /// A request is refused as it is, or no site can take it at present; nothing is remembered then.
     pub async fn create(
         &self,
         principal: &Principal,
-        collection: Option<&CategoryId>,
+        address: Address<'_>,
         requests: &[EntityRequest],
     ) -> Result<Vec<String>, BrokerError> {
         if requests.is_empty() || requests.len() > MOST {
@@ -47,63 +73,159 @@ impl Broker {
         }
         let present = self.present_to(principal).await?;
         let mut candidates = Vec::with_capacity(requests.len());
+        let mut locations = Vec::with_capacity(requests.len());
         for request in requests {
-            candidates.push(self.candidate(principal, &present, collection, request).await?);
+            let created = self.candidates(principal, &present, address, request).await?;
+            locations.extend(created.first().map(|candidate| link::path_of(&present.model, &candidate.entity)));
+            candidates.extend(created);
         }
-        let locations = candidates.iter().map(|c| self.location(&present.model, &c.entity)).collect();
         for Candidate { entity, .. } in &candidates {
-            tracing::info!(user = %principal.user_name, id = %entity.id, site = %entity.site, "accepting a compute");
+            let kind = entity.kind.term();
+            tracing::info!(user = %principal.user_name, id = %entity.id, kind, site = %entity.site, "accepting an entity");
         }
-        self.inner
-            .db
-            .write(move |connection| {
-                for Candidate { entity, tag } in &candidates {
-                    entity::insert(connection, entity)?;
-                    dispatch::plan_provision(connection, entity.id, &entity.site, *tag)?;
-                }
-                Ok(())
-            })
-            .await?;
-        self.inner.dispatch.wake();
+        self.accept(candidates).await?;
         Ok(locations)
     }
 
-    async fn candidate(
+    /// Writes all candidates in one transaction.
+    ///
+    /// # Errors
+    /// [`BrokerError::Conflict`] when somebody was faster.
+    pub(super) async fn accept(&self, candidates: Vec<Candidate>) -> Result<(), BrokerError> {
+        let written = self.inner.db.write(move |connection| write(connection, &candidates)).await;
+        match written {
+            Err(error) if error.is_duplicate() => Err(BrokerError::Conflict("this id is taken".into())),
+            written => {
+                written?;
+                self.inner.dispatch.wake();
+                Ok(())
+            }
+        }
+    }
+
+    /// The entity that a request describes, and then its inline links.
+    async fn candidates(
         &self,
         principal: &Principal,
         present: &Present,
-        collection: Option<&CategoryId>,
+        address: Address<'_>,
         request: &EntityRequest,
+    ) -> Result<Vec<Candidate>, BrokerError> {
+        let model = &present.model;
+        let new = model.resolve_new(&link::with_targets(model, request), address.kind, model.mode())?;
+        if model.descends_from(&new.kind, &LINK) {
+            return Ok(vec![self.lone_link(principal, present, address, &new).await?]);
+        }
+        if new.links.len() > link::MOST {
+            return Err(BrokerError::Invalid(format!("a resource may have {} links", link::MOST)));
+        }
+        let id = link::wanted_id(model, &new.kind, address.path, address.base_url)?;
+        let wanted = new.links.clone();
+        let mut resource = self.resource(principal, present, new, id.0).await?;
+        let mut links = Vec::with_capacity(wanted.len());
+        for link in &wanted {
+            let wanted = Wanted::from(link);
+            links.push(self.link_candidate(principal, model, &resource.entity, wanted, address.base_url).await?);
+        }
+        let targets = links.iter().filter_map(|link| link.target.as_ref());
+        let beside: Vec<_> = targets.map(|target| (target.site.clone(), target.kind.term().to_owned())).collect();
+        self.place(present, &mut resource, beside)?;
+        for link in &mut links {
+            link.entity.site.clone_from(&resource.entity.site);
+        }
+        links.insert(0, resource);
+        Ok(links)
+    }
+
+    async fn lone_link(
+        &self,
+        principal: &Principal,
+        present: &Present,
+        address: Address<'_>,
+        new: &NewEntity,
     ) -> Result<Candidate, BrokerError> {
-        let mut new = present.model.resolve_new(request, collection, present.model.mode())?;
-        if new.kind != COMPUTE {
+        let end = |name| new.attributes.get(name).and_then(Value::as_str).unwrap_or_default();
+        let model = &present.model;
+        let source = self.entity_at(principal, model, end(&SOURCE), address.base_url).await?;
+        let wanted = Wanted {
+            kind: &new.kind,
+            mixins: new.mixins.clone(),
+            attributes: new.attributes.clone(),
+            target: end(&TARGET),
+            location: address.path,
+            is_inline: false,
+        };
+        self.link_candidate(principal, model, &source, wanted, address.base_url).await
+    }
+
+    /// The entity itself, at no site yet.
+    async fn resource(
+        &self,
+        principal: &Principal,
+        present: &Present,
+        mut new: NewEntity,
+        id: Uuid,
+    ) -> Result<Candidate, BrokerError> {
+        let order = if new.kind == COMPUTE {
+            let offered = self.choose_appliance(&mut new, present).await?;
+            new.attributes.entry(EPHEMERAL_STORAGE_DEVICE.clone()).or_insert(Value::from(ROOT_DEVICE));
+            Order::Machine(compute::machine(&mut new, id, &offered)?)
+        } else if new.kind == STORAGE {
+            Order::Volume(storage::volume(&new.attributes, id)?)
+        } else if new.kind == NETWORK {
+            Order::Network(network::network(&new.attributes, id, IntentTag(Uuid::now_v7()))?)
+        } else if new.kind == IP_RESERVATION {
+            new.attributes.insert(RESERVED_ADDRESS_USED.clone(), Value::Boolean(false));
+            Order::Address(ip_reservation::address(&new.attributes)?)
+        } else if new.kind == SECURITY_GROUP {
+            Order::SecurityGroup(security_group::group(&new.attributes, id)?)
+        } else {
             return Err(BrokerError::Unimplemented("this kind of entity"));
-        }
-        if !new.links.is_empty() {
-            return Err(BrokerError::Unimplemented("a link in the creation of a compute"));
-        }
-        let offered = self.choose_appliance(&mut new, present).await?;
-        let id = Uuid::now_v7();
-        let spec = order::machine(&mut new, id, &offered)?;
-        let zone = new.mixins.iter().find(|mixin| present.model.depends_on(mixin, &AVAILABILITY_ZONE));
-        let placement = placement::choose(self.inner.dispatch.sites(), &spec, zone.map(CategoryId::term))?;
+        };
+        let states = present.model.kind(&new.kind).and_then(|kind: &Kind| kind.states.as_ref());
+        let initial = states.and_then(|states| states.initial.parse().ok()).unwrap_or(EntityState::Inactive);
         let entity = Entity {
-            id: EntityId(id),
+            id: entity::EntityId(id),
             project: principal.project,
             kind: new.kind,
             mixins: new.mixins,
             attributes: new.attributes,
-            state: EntityState::Inactive,
+            state: initial,
             state_message: Some("accepted".into()),
-            site: placement.site.clone(),
-            placement: to_json(&placement)?,
-            specification: to_json(&spec)?,
-            machine: None,
+            site: String::new(),
+            placement: serde_json::Value::Null,
+            specification: to_json(order.to_json())?,
+            backend_id: None,
+            source: None,
+            target: None,
             facts: Facts::default(),
             version: 1,
             updated_at: Timestamp::now(),
         };
-        Ok(Candidate { entity, tag: spec.tag })
+        Ok(Candidate { entity, order, target: None })
+    }
+
+    /// Chooses the site.
+    fn place(
+        &self,
+        present: &Present,
+        candidate: &mut Candidate,
+        beside: Vec<(String, String)>,
+    ) -> Result<(), BrokerError> {
+        let zone = candidate.entity.mixins.iter().find(|mixin| present.model.depends_on(mixin, &AVAILABILITY_ZONE));
+        let demand = match &candidate.order {
+            Order::Machine(spec) => Demand::Machine(spec),
+            Order::Volume(spec) => Demand::Volume(spec.size_bytes),
+            Order::Network(_) => Demand::Network,
+            Order::Address(_) => Demand::Address,
+            Order::SecurityGroup(_) => Demand::SecurityGroup,
+            Order::Link(_) => return Ok(()),
+        };
+        let place = Place { zone: zone.map(CategoryId::term), beside };
+        let placement = placement::choose(self.inner.dispatch.sites(), &demand, &place)?;
+        candidate.entity.placement = to_json(serde_json::to_value(&placement))?;
+        candidate.entity.site = placement.site;
+        Ok(())
     }
 
     /// The appliance that the compute names, or the default one, which is then written into the compute.
@@ -132,6 +254,23 @@ impl Broker {
     }
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, BrokerError> {
-    serde_json::to_value(value).map_err(|error| BrokerError::Internal(error.to_string()))
+/// Writes the candidates, in the caller's transaction.
+///
+/// # Errors
+/// [`StoreError::Refused`] when somebody was faster; the database failed.
+pub(super) fn write(connection: &mut DbConnection, candidates: &[Candidate]) -> Result<(), StoreError> {
+    for Candidate { entity, order, target } in candidates {
+        if let Some(target) = target
+            && let Some(obstacle) = link::obstacle(connection, entity, target)?
+        {
+            return Err(StoreError::Refused(obstacle));
+        }
+        entity::insert(connection, entity)?;
+        dispatch::plan_making(connection, entity.id, &entity.site, order)?;
+    }
+    Ok(())
+}
+
+fn to_json(value: Result<serde_json::Value, serde_json::Error>) -> Result<serde_json::Value, BrokerError> {
+    value.map_err(|error| BrokerError::Internal(error.to_string()))
 }

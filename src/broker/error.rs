@@ -1,3 +1,4 @@
+use occi_schema::Refusal;
 use thiserror::Error;
 
 use crate::store::StoreError;
@@ -8,7 +9,10 @@ pub enum BrokerError {
     /// The request as it is written cannot be carried out, now or later.
     #[error("{0}")]
     Invalid(String),
-    /// The model forbids it: an immutable attribute, a mixin that does not apply.
+    /// The model does not allow it; which status that is depends on the mode.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Something that the server keeps for itself: an immutable attribute, a mixin that does not apply.
     #[error("{0}")]
     Forbidden(String),
     /// There is no such thing, or it belongs to somebody else, which is not told.
@@ -28,13 +32,25 @@ pub enum BrokerError {
         /// After how many seconds a new try is worth it.
         retry_after: u32,
     },
+    /// So many entities are not done at once.
+    #[error("more than {0} entities are meant; name fewer, or filter")]
+    TooMany(usize),
     /// OCCI has it, this server does not.
     #[error("{0} is not implemented")]
     Unimplemented(&'static str),
     /// The store failed.
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     /// Something that must not happen.
     #[error("an internal error: {0}")]
     Internal(String),
+}
+
+impl From<StoreError> for BrokerError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(reason) => Self::Conflict(reason),
+            error => Self::Store(error),
+        }
+    }
 }

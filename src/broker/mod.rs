@@ -1,20 +1,32 @@
 //! WHAT may happen: one file per domain concept. Knows entities, sites and images, and neither HTTP nor a hypervisor.
 
+mod action;
 mod compute;
 mod creation;
+mod entity;
 mod error;
+mod ip_reservation;
+mod link;
+mod listing;
 mod model;
-mod order;
+mod network;
 mod placement;
+mod security_group;
+mod storage;
 mod update;
 mod user_mixin;
 
 use std::sync::Arc;
 
-pub use compute::{MOST_LISTED, Page, Shown};
+pub use action::Acted;
+pub use creation::Address;
+pub use entity::Shown;
 pub use error::BrokerError;
+pub use listing::{Listing, MOST_AT_ONCE, Page, Selected};
 use model::Models;
 pub use update::Membership;
+
+use occi_schema::Mode;
 
 use crate::{config::Config, dispatch::Dispatch, store::Db};
 
@@ -30,6 +42,9 @@ struct Inner {
     models: Models,
     default_appliance: Option<String>,
     public_url: Option<String>,
+    announces_json: bool,
+    legacy_json: bool,
+    never_gone_for: Vec<String>,
 }
 
 impl Broker {
@@ -42,12 +57,36 @@ impl Broker {
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let default_appliance = given(&config.occi.default_appliance);
         let public_url = given(&config.occi.public_url);
-        Ok(Self { inner: Arc::new(Inner { db, dispatch, models, default_appliance, public_url }) })
+        let (announces_json, legacy_json) = (config.occi.announce_json, config.occi.legacy_json);
+        let never_gone_for = config.occi.never_gone_for.clone();
+        let inner =
+            Inner { db, dispatch, models, default_appliance, public_url, announces_json, legacy_json, never_gone_for };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The store, for the login.
     pub fn db(&self) -> &Db {
         &self.inner.db
+    }
+
+    /// Whether deployed clients or the documents decide.
+    pub fn mode(&self) -> Mode {
+        self.inner.models.mode()
+    }
+
+    /// Whether answers say that JSON is taken.
+    pub fn announces_json(&self) -> bool {
+        self.inner.announces_json
+    }
+
+    /// Whether this client understands that something was deleted.
+    pub fn tells_gone_to(&self, user_agent: &str) -> bool {
+        !self.inner.never_gone_for.iter().any(|beginning| user_agent.starts_with(beginning.as_str()))
+    }
+
+    /// Whether JSON is that of rOCCI 4.
+    pub fn speaks_legacy_json(&self) -> bool {
+        self.inner.legacy_json
     }
 
     /// What the world calls this server, if that is configured.

@@ -1,11 +1,14 @@
 //! The categories that are offered: the standard's as far as they are served, the configured sizes, the sites as
 //! availability zones, and the catalogue's appliances as they come and go.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use occi_schema::{
-    AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType,
-    well_known::{AVAILABILITY_ZONE, COMPUTE, OS_TPL, REGION, RESOURCE_TPL, attribute},
+    AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType, Versions,
+    well_known::{
+        AVAILABILITY_ZONE, COMPUTE, IP_RESERVATION, NETWORK, NETWORK_INTERFACE, OS_TPL, REGION, RESOURCE_TPL,
+        SECURITY_GROUP, SECURITY_GROUP_LINK, STORAGE, STORAGE_LINK, attribute,
+    },
 };
 
 use super::{Broker, BrokerError};
@@ -14,8 +17,9 @@ use crate::{
     dispatch::Sites,
     login::Principal,
     store::{
-        DbConnection,
+        Cached, DbConnection, Topic,
         appliance::{self, Offered},
+        member::ProjectId,
         user_mixin,
     },
 };
@@ -30,29 +34,46 @@ pub const SSH_HOST: &str = "org.tombolo.compute.ssh.host";
 pub const SSH_PORT: &str = "org.tombolo.compute.ssh.port";
 pub const SSH_ANSWERS: &str = "org.tombolo.compute.ssh.answers";
 
-/// Makes models, and keeps the last one for as long as the catalogue stays the same.
+/// Makes models, and keeps them for as long as the catalogue stays the same.
 pub struct Models {
     base: Model,
     os_tpl_scheme: String,
     access: CategoryId,
-    last: Mutex<Option<(Vec<Offered>, Model)>>,
+    present: Cached<Option<ProjectId>, Present>,
 }
 
-/// The model of the moment, and the appliances behind its templates.
+/// How many projects' models are kept in memory.
+const MOST_KEPT: usize = 256;
+
+/// The model of the moment, and the appliances behind its templates. Cheap to clone.
+#[derive(Clone)]
 pub struct Present {
     pub model: Model,
-    pub offered: Vec<Offered>,
+    pub offered: Arc<[Offered]>,
     /// The mixins that members of the project have defined.
-    pub own: Vec<CategoryId>,
+    pub own: Arc<[CategoryId]>,
 }
 
 impl Models {
     pub fn new(config: &Config, sites: &Sites) -> Result<Self, BrokerError> {
         let authority = &config.occi.authority;
         let access = CategoryId::new(ACCESS_SCHEME, ACCESS_TERM).map_err(internal)?;
-        let extensions = [Extension::STANDARD, &[Extension::Placement]].concat();
-        let standard = Model::new(&extensions, Mode::Interop).map_err(internal)?;
-        let mut base = standard.serving(std::slice::from_ref(&COMPUTE));
+        let ours = [Extension::Placement, Extension::Addresses, Extension::SecurityGroups];
+        let extensions = [Extension::STANDARD, &ours].concat();
+        let mode = if config.occi.strict { Mode::Strict } else { Mode::Interop };
+        let served = [
+            &COMPUTE,
+            &STORAGE,
+            &NETWORK,
+            &STORAGE_LINK,
+            &NETWORK_INTERFACE,
+            &IP_RESERVATION,
+            &SECURITY_GROUP,
+            &SECURITY_GROUP_LINK,
+        ];
+        let versions = if config.occi.only_1_2 { Versions::Only1_2 } else { Versions::Both };
+        let standard = Model::of_versions(&extensions, mode, versions).map_err(internal)?;
+        let mut base = standard.serving(&served.map(CategoryId::clone));
         // There are sites here, and no regions of sites.
         base.remove_mixin(&REGION).map_err(internal)?;
         base.add_mixin(access_mixin(&access)?).map_err(internal)?;
@@ -65,6 +86,8 @@ impl Models {
                 COMPUTE.clone(),
                 format!("/mixin/availability_zone/{}/", site.name),
             );
+            let applies = [&COMPUTE, &STORAGE, &NETWORK, &IP_RESERVATION, &SECURITY_GROUP];
+            let zone = Mixin { applies: applies.map(CategoryId::clone).to_vec(), ..zone };
             base.add_mixin(zone).map_err(internal)?;
         }
         let scheme = format!("http://occi.{authority}/occi/infrastructure/resource_tpl#");
@@ -78,7 +101,12 @@ impl Models {
         let os_tpl_scheme = format!("http://occi.{authority}/occi/infrastructure/os_tpl#");
         CategoryId::new(&os_tpl_scheme, "x")
             .map_err(|error| BrokerError::Invalid(format!("[occi] authority = {authority:?}: {error}")))?;
-        Ok(Self { base, os_tpl_scheme, access, last: Mutex::new(None) })
+        Ok(Self { base, os_tpl_scheme, access, present: Cached::new(Topic::Catalogue, MOST_KEPT) })
+    }
+
+    /// Whether deployed clients or the documents decide.
+    pub fn mode(&self) -> Mode {
+        self.base.mode()
     }
 
     /// The mixin that every compute carries.
@@ -91,6 +119,12 @@ impl Models {
         CategoryId::new(&self.os_tpl_scheme, appliance).map_err(internal)
     }
 
+    /// The template of an appliance, as it is listed.
+    pub fn template_mixin(&self, name: &str, title: &str) -> Result<Mixin, BrokerError> {
+        let location = format!("/mixin/os_tpl/{name}/");
+        Ok(Mixin::template(self.template_of(name)?, title, OS_TPL.clone(), COMPUTE.clone(), location))
+    }
+
     /// The appliance behind a template.
     pub fn appliance_of<'a>(&self, template: &CategoryId, offered: &'a [Offered]) -> Option<&'a Offered> {
         let own = template.scheme() == self.os_tpl_scheme;
@@ -98,26 +132,29 @@ impl Models {
     }
 
     fn with(&self, offered: &[Offered]) -> Result<Model, BrokerError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, model)) = last.as_ref()
-            && known == offered
-        {
-            return Ok(model.clone());
-        }
         let mut model = self.base.clone();
         for offered in offered {
             let appliance = &offered.appliance;
-            let mixin = Mixin::template(
-                self.template_of(appliance.name().as_str())?,
-                appliance.title(),
-                OS_TPL.clone(),
-                COMPUTE.clone(),
-                format!("/mixin/os_tpl/{}/", appliance.name()),
-            );
+            let mixin = self.template_mixin(appliance.name().as_str(), appliance.title())?;
             model.add_mixin(mixin).map_err(internal)?;
         }
-        *last = Some((offered.to_vec(), model.clone()));
         Ok(model)
+    }
+
+    fn read(&self, connection: &mut DbConnection, project: Option<ProjectId>) -> Result<Present, BrokerError> {
+        let offered = appliance::offered(connection, project)?;
+        let mut model = self.with(&offered)?;
+        let mut own = Vec::new();
+        let mixins = project.map(|project| user_mixin::list(connection, project)).transpose()?;
+        for mixin in mixins.unwrap_or_default() {
+            let id = mixin.id.clone();
+            // An appliance that was published later may have taken the place; its machines matter more than a tag.
+            match model.add_mixin(mixin) {
+                Ok(()) => own.push(id),
+                Err(error) => tracing::warn!(%id, %error, "a user mixin is hidden"),
+            }
+        }
+        Ok(Present { model, offered: offered.into(), own: own.into() })
     }
 }
 
@@ -127,9 +164,7 @@ impl Broker {
     /// # Errors
     /// The store failed.
     pub async fn present(&self) -> Result<Present, BrokerError> {
-        let offered = self.inner.db.read(appliance::offered).await?;
-        let model = self.inner.models.with(&offered)?;
-        Ok(Present { model, offered, own: Vec::new() })
+        self.present_in(None).await
     }
 
     /// The model of the moment, as the members of a project see it: with the mixins that they have defined.
@@ -137,22 +172,14 @@ impl Broker {
     /// # Errors
     /// The store failed.
     pub async fn present_to(&self, principal: &Principal) -> Result<Present, BrokerError> {
-        let project = principal.project;
-        let read = move |connection: &mut DbConnection| {
-            Ok((appliance::offered(connection)?, user_mixin::list(connection, project)?))
-        };
-        let (offered, mixins) = self.inner.db.read(read).await?;
-        let mut model = self.inner.models.with(&offered)?;
-        let mut own = Vec::with_capacity(mixins.len());
-        for mixin in mixins {
-            let id = mixin.id.clone();
-            // An appliance that was published later may have taken the place; its machines matter more than a tag.
-            match model.add_mixin(mixin) {
-                Ok(()) => own.push(id),
-                Err(error) => tracing::warn!(%id, %error, "a user mixin is hidden"),
-            }
-        }
-        Ok(Present { model, offered, own })
+        self.present_in(Some(principal.project)).await
+    }
+
+    async fn present_in(&self, project: Option<ProjectId>) -> Result<Present, BrokerError> {
+        let inner = Arc::clone(&self.inner);
+        let read = move |connection: &mut DbConnection| inner.models.read(connection, project);
+        let present = self.inner.models.present.get(&self.inner.db, project, read).await?;
+        Ok(Present::clone(&present))
     }
 }
 
@@ -178,7 +205,8 @@ fn access_mixin(id: &CategoryId) -> Result<Mixin, BrokerError> {
             shown(SITE, ValueType::TEXT, "The site where the machine was placed.")?,
             shown(SSH_HOST, ValueType::TEXT, "Where the machine's SSH port can be reached.")?,
             shown(SSH_PORT, ValueType::INTEGER, "The TCP port there.")?,
-            shown(SSH_ANSWERS, ValueType::Boolean, "Whether the guest has answered on it.")?,
+            // A word: three clients in the field cannot read a bare boolean.
+            shown(SSH_ANSWERS, ValueType::TEXT, "Whether the guest has answered on it: yes or no.")?,
         ],
         ..Mixin::tag(id.clone(), "/mixin/access/")
     })

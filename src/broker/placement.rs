@@ -4,7 +4,7 @@ use backend::{Description, MachineSpec};
 use serde::{Deserialize, Serialize};
 
 use super::BrokerError;
-use crate::dispatch::{SiteView, Sites};
+use crate::dispatch::{Site, SiteView, Sites};
 
 /// Seconds after which a site that is away may be back.
 const RETRY_AFTER: u32 = 10;
@@ -57,17 +57,54 @@ impl Candidate {
     }
 }
 
+/// What a site is to have room for.
+#[derive(Debug)]
+pub enum Demand<'a> {
+    /// A machine.
+    Machine(&'a MachineSpec),
+    /// A volume of this many bytes.
+    Volume(u64),
+    /// A network.
+    Network,
+    /// A reserved address.
+    Address,
+    /// A security group.
+    SecurityGroup,
+}
+
+impl Demand<'_> {
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Machine(_) => "machine",
+            Self::Volume(_) => "volume",
+            Self::Network => "network",
+            Self::Address => "address",
+            Self::SecurityGroup => "security group",
+        }
+    }
+}
+
+/// Where the client wants it.
+#[derive(Debug, Default)]
+pub struct Place<'a> {
+    /// The availability zone that it names.
+    pub zone: Option<&'a str>,
+    /// Sites of what it is to be linked with, and what that is.
+    pub beside: Vec<(String, String)>,
+}
+
 /// Chooses the first site, in the order of names, that meets every requirement; one of them is the zone, if the request
-/// names one.
+/// names one, and another one the site of whatever it is to be linked with.
 ///
 /// # Errors
 /// [`BrokerError::Invalid`] when no site can ever meet them, [`BrokerError::Unavailable`] when one may later.
-pub fn choose(sites: &Sites, spec: &MachineSpec, zone: Option<&str>) -> Result<Placement, BrokerError> {
+pub fn choose(sites: &Sites, demand: &Demand<'_>, place: &Place<'_>) -> Result<Placement, BrokerError> {
     let candidates: Vec<Candidate> = sites
         .iter()
         .map(|site| {
-            let mut requirements = examine(&site.view(), spec);
-            requirements.extend(zone.map(|zone| in_zone(&site.name, zone)));
+            let mut requirements = examine(site, demand);
+            requirements.extend(place.zone.map(|zone| in_zone(&site.name, zone)));
+            requirements.extend(place.beside.iter().map(|(other, what)| beside(&site.name, other, what)));
             Candidate { site: site.name.clone(), requirements }
         })
         .collect();
@@ -75,7 +112,7 @@ pub fn choose(sites: &Sites, spec: &MachineSpec, zone: Option<&str>) -> Result<P
         return Ok(Placement { site: chosen.site.clone(), candidates: candidates.clone() });
     }
     let obstacles: Vec<String> = candidates.iter().map(Candidate::obstacles).collect();
-    let reason = format!("no site can take this machine: {}", obstacles.join("; "));
+    let reason = format!("no site can take this {}: {}", demand.noun(), obstacles.join("; "));
     if candidates.is_empty() || candidates.iter().any(Candidate::may_fit_later) {
         Err(BrokerError::Unavailable { reason, retry_after: RETRY_AFTER })
     } else {
@@ -92,11 +129,20 @@ fn in_zone(site: &str, zone: &str) -> Requirement {
     }
 }
 
-fn examine(view: &SiteView, spec: &MachineSpec) -> Vec<Requirement> {
-    match view {
+fn beside(site: &str, other: &str, what: &str) -> Requirement {
+    Requirement {
+        name: "beside".into(),
+        met: site == other,
+        passing: false,
+        reason: format!("the {what} that it is linked with is at site {other}"),
+    }
+}
+
+fn examine(site: &Site, demand: &Demand<'_>) -> Vec<Requirement> {
+    match site.view() {
         SiteView::Unknown => vec![away("it has not been asked yet")],
-        SiteView::Unreachable(reason) => vec![away(reason)],
-        SiteView::Reachable(description) => compare(description, spec),
+        SiteView::Unreachable(reason) => vec![away(&reason)],
+        SiteView::Reachable(description) => compare(site, &description, demand),
     }
 }
 
@@ -104,14 +150,36 @@ fn away(reason: &str) -> Requirement {
     Requirement { name: "reachable".into(), met: false, passing: true, reason: reason.to_owned() }
 }
 
-fn compare(description: &Description, spec: &MachineSpec) -> Vec<Requirement> {
-    let limits = description.limits;
-    let bound = |name: &str, asked: u64, most: u64, unit: &str| Requirement {
+fn compare(site: &Site, description: &Description, demand: &Demand<'_>) -> Vec<Requirement> {
+    let backend = &site.backend;
+    match demand {
+        Demand::Machine(spec) => compare_machine(description, spec),
+        Demand::Volume(bytes) => {
+            let most = description.limits.volume_bytes;
+            vec![part("volumes", backend.volumes().is_some()), bound("volume", bytes >> 20, most >> 20, " MiB")]
+        }
+        Demand::Network => vec![part("networks", backend.networks().is_some())],
+        Demand::Address => vec![part("addresses", backend.addresses().is_some())],
+        Demand::SecurityGroup => vec![part("security groups", backend.security_groups().is_some())],
+    }
+}
+
+fn part(name: &str, met: bool) -> Requirement {
+    let reason = if met { format!("it has {name}") } else { format!("it has no {name}") };
+    Requirement { name: name.to_owned(), met, passing: false, reason }
+}
+
+fn bound(name: &str, asked: u64, most: u64, unit: &str) -> Requirement {
+    Requirement {
         name: name.to_owned(),
         met: asked <= most,
         passing: false,
         reason: format!("{name} {asked}{unit} asked, at most {most}{unit}"),
-    };
+    }
+}
+
+fn compare_machine(description: &Description, spec: &MachineSpec) -> Vec<Requirement> {
+    let limits = description.limits;
     vec![
         Requirement {
             name: "working".into(),
@@ -143,7 +211,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::dispatch::Site;
 
     fn spec(memory_mib: u64) -> MachineSpec {
         MachineSpec {
@@ -166,6 +233,10 @@ mod tests {
         Simulator::new(behaviour)
     }
 
+    fn zone(zone: &str) -> Place<'_> {
+        Place { zone: Some(zone), ..Place::default() }
+    }
+
     async fn sites(given: Vec<(&str, Simulator)>) -> Sites {
         let sites = Sites::new(given.into_iter().map(|(name, backend)| Site::new(name, Arc::new(backend))));
         for site in sites.iter() {
@@ -177,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_site_that_fits_is_chosen_and_the_others_explained() {
         let sites = sites(vec![("a", simulator(512)), ("b", simulator(4096))]).await;
-        let placement = choose(&sites, &spec(1024), None).unwrap();
+        let placement = choose(&sites, &Demand::Machine(&spec(1024)), &Place::default()).unwrap();
         assert_eq!(placement.site, "b");
         assert!(placement.candidates[0].obstacles().contains("memory 1024 MiB asked, at most 512 MiB"));
     }
@@ -185,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn too_much_for_all_is_the_clients_error() {
         let sites = sites(vec![("a", simulator(512)), ("b", simulator(512))]).await;
-        let error = choose(&sites, &spec(1024), None).unwrap_err();
+        let error = choose(&sites, &Demand::Machine(&spec(1024)), &Place::default()).unwrap_err();
         assert!(matches!(error, BrokerError::Invalid(_)), "{error}");
         assert!(error.to_string().contains("site a") && error.to_string().contains("site b"), "{error}");
     }
@@ -195,18 +266,18 @@ mod tests {
         let silent = simulator(4096);
         silent.inject(Operation::Describe, Fault::Before(BackendError::Unreachable("no answer".into())), 1);
         let sites = sites(vec![("a", simulator(512)), ("b", silent)]).await;
-        let error = choose(&sites, &spec(1024), None).unwrap_err();
+        let error = choose(&sites, &Demand::Machine(&spec(1024)), &Place::default()).unwrap_err();
         assert!(matches!(error, BrokerError::Unavailable { retry_after: 10, .. }), "{error}");
     }
 
     #[tokio::test]
     async fn a_named_zone_is_the_only_place() {
         let sites = sites(vec![("a", simulator(4096)), ("b", simulator(4096))]).await;
-        assert_eq!(choose(&sites, &spec(64), None).unwrap().site, "a");
-        assert_eq!(choose(&sites, &spec(64), Some("b")).unwrap().site, "b");
-        let error = choose(&sites, &spec(8192), Some("b")).unwrap_err();
+        assert_eq!(choose(&sites, &Demand::Machine(&spec(64)), &Place::default()).unwrap().site, "a");
+        assert_eq!(choose(&sites, &Demand::Machine(&spec(64)), &zone("b")).unwrap().site, "b");
+        let error = choose(&sites, &Demand::Machine(&spec(8192)), &zone("b")).unwrap_err();
         assert!(error.to_string().contains("site a: memory"), "{error}");
-        assert!(matches!(choose(&sites, &spec(64), Some("c")), Err(BrokerError::Invalid(_))));
+        assert!(matches!(choose(&sites, &Demand::Machine(&spec(64)), &zone("c")), Err(BrokerError::Invalid(_))));
     }
 
     #[tokio::test]
@@ -214,6 +285,33 @@ mod tests {
         let mut behaviour = Behaviour::default();
         behaviour.description.obstacle = Some("QEMU is not installed".into());
         let sites = sites(vec![("a", Simulator::new(behaviour))]).await;
-        assert!(choose(&sites, &spec(64), None).unwrap_err().to_string().contains("QEMU is not installed"));
+        assert!(
+            choose(&sites, &Demand::Machine(&spec(64)), &Place::default())
+                .unwrap_err()
+                .to_string()
+                .contains("QEMU is not installed")
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_linked_is_at_one_site() {
+        let sites = sites(vec![("a", simulator(4096)), ("b", simulator(4096))]).await;
+        let beside = |sites: &[&str]| Place {
+            zone: None,
+            beside: sites.iter().map(|site| ((*site).to_owned(), "network".to_owned())).collect(),
+        };
+        assert_eq!(choose(&sites, &Demand::Machine(&spec(64)), &beside(&["b"])).unwrap().site, "b");
+        let error = choose(&sites, &Demand::Machine(&spec(64)), &beside(&["a", "b"])).unwrap_err();
+        assert!(error.to_string().contains("the network that it is linked with is at site b"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn volumes_go_where_there_is_room_for_them() {
+        let mut small = Behaviour::default();
+        small.description.limits.volume_bytes = 1 << 20;
+        let sites = sites(vec![("a", Simulator::new(small)), ("b", simulator(64))]).await;
+        assert_eq!(choose(&sites, &Demand::Volume(1 << 20), &Place::default()).unwrap().site, "a");
+        assert_eq!(choose(&sites, &Demand::Volume(1 << 30), &Place::default()).unwrap().site, "b");
+        assert!(choose(&sites, &Demand::Volume(1 << 50), &Place::default()).is_err());
     }
 }

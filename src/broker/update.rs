@@ -5,20 +5,31 @@ use std::collections::BTreeMap;
 
 use occi_schema::{
     AttributeName, CategoryId, CurrentEntity, EntityRequest, EntityUpdate, Model, Value,
-    well_known::attribute::{SUMMARY, TITLE},
-};
-
-use super::{Broker, BrokerError, Shown, model::Present};
-use crate::{
-    login::Principal,
-    store::{
-        StoreError,
-        entity::{self, Entity, EntityId},
+    well_known::{
+        AVAILABILITY_ZONE, COMPUTE, IP_NETWORK, IP_RESERVATION, NETWORK, OS_TPL, SECURITY_GROUP, STORAGE,
+        attribute::{
+            CORES, EPHEMERAL_STORAGE_SIZE, INTERFACE_ADDRESS, INTERFACE_MAC, MEMORY, RESERVED_ADDRESS,
+            STORAGE_LINK_DEVICE, STORAGE_SIZE, SUMMARY, TITLE,
+        },
     },
 };
 
-/// What may change without the machine noticing. Everything else needs its backend, which cannot resize yet.
-const OF_PEOPLE: [&AttributeName; 2] = [&TITLE, &SUMMARY];
+use super::{
+    Broker, BrokerError, Shown, compute,
+    creation::{self, Candidate},
+    link::{self, Wanted},
+    model::Present,
+    network, security_group, storage,
+};
+use crate::{
+    dispatch::{self, Before, Change, Order},
+    login::Principal,
+    store::{
+        DbConnection, StoreError,
+        entity::{self, Entity, EntityId, EntityState},
+        saga,
+    },
+};
 
 /// How the members of a mixin's collection are to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,26 +42,39 @@ pub enum Membership {
     Become,
 }
 
+/// An update that may be accepted.
+struct Described {
+    entity: Entity,
+    mixins: Vec<CategoryId>,
+    attributes: BTreeMap<AttributeName, Value>,
+    /// What the site is asked for, if it notices.
+    change: Option<(Change, Order)>,
+    links: Vec<Candidate>,
+}
+
 impl Broker {
     /// Changes what the request names, and shows the entity as it is then.
     ///
     /// # Errors
-    /// Something that cannot change, or not yet; nothing is changed then.
+    /// Something that cannot change; nothing is changed then.
     pub async fn update(
         &self,
         principal: &Principal,
         id: EntityId,
         request: &EntityRequest,
+        base_url: &str,
     ) -> Result<Shown, BrokerError> {
         let present = self.present_to(principal).await?;
         let entity = self.find(principal, id).await?;
-        let shown = self.shown(&present.model, entity.clone());
-        let update = present.model.resolve_update(request, current(&shown), present.model.mode())?;
-        self.carry_out(&present, vec![(entity, update)]).await?;
+        let shown = self.shown(&present.model, entity.clone(), Vec::new());
+        let request = link::with_targets(&present.model, request);
+        let update = present.model.resolve_update(&request, current(&shown), present.model.mode())?;
+        let described = self.describe(principal, &present, entity, update, base_url).await?;
+        self.carry_out(vec![described]).await?;
         self.show(principal, id).await
     }
 
-    /// Makes the entity what the request says; what only the server writes and the provider's mixins stay.
+    /// Makes the entity what the request says; what only the server writes, the provider's mixins and links stay.
     ///
     /// # Errors
     /// As for an update.
@@ -59,16 +83,18 @@ impl Broker {
         principal: &Principal,
         id: EntityId,
         request: &EntityRequest,
+        base_url: &str,
     ) -> Result<Shown, BrokerError> {
         let present = self.present_to(principal).await?;
         let entity = self.find(principal, id).await?;
-        let shown = self.shown(&present.model, entity.clone());
+        let shown = self.shown(&present.model, entity.clone(), Vec::new());
         let is_own = |mixin: &CategoryId| present.own.contains(mixin);
         let mode = present.model.mode();
         let mut update = present.model.resolve_replacement(request, current(&shown), is_own, mode)?;
-        // The machine was ordered with these; leaving them out does not take them away.
-        update.attributes_removed.retain(|name| OF_PEOPLE.contains(&name));
-        self.carry_out(&present, vec![(entity, update)]).await?;
+        // Leaving out what a machine or network is made of does not take it away.
+        update.attributes_removed.retain(|name| !is_material(&entity.kind, name));
+        let described = self.describe(principal, &present, entity, update, base_url).await?;
+        self.carry_out(vec![described]).await?;
         self.show(principal, id).await
     }
 
@@ -85,53 +111,88 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let present = self.present_to(principal).await?;
         let joining = matches!(membership, Membership::Join | Membership::Become);
-        let mut changes = Vec::with_capacity(named.len());
-        for id in named {
-            changes.push(self.find(principal, *id).await?);
+        let (project, ids) = (principal.project, named.to_vec());
+        let mut changes = self.inner.db.read(move |c| entity::find_many(c, project, &ids)).await?;
+        if let Some(unknown) = named.iter().find(|id| !changes.iter().any(|entity| entity.id == **id)) {
+            return Err(self.missing(principal, *unknown).await);
         }
         changes.retain(|entity| joining != entity.mixins.contains(mixin));
         if membership == Membership::Become || (membership == Membership::Leave && named.is_empty()) {
-            let project = principal.project;
-            let all = self.inner.db.read(move |c| entity::list(c, project, None, i64::MAX)).await?;
-            let leaving = all.into_iter().filter(|e| e.mixins.contains(mixin) && !named.contains(&e.id));
+            let selected = super::Selected { any_of: vec![mixin.clone()], ..Default::default() };
+            let members = self.members(principal, &selected).await?;
+            // Those who carry what builds on it are members too, and only leave with that.
+            let leaving = members.into_iter().filter(|e| e.mixins.contains(mixin) && !named.contains(&e.id));
             changes.extend(leaving);
         }
         let mut updates = Vec::with_capacity(changes.len());
         for entity in changes {
+            let shown = self.shown(&present.model, entity.clone(), Vec::new());
             let update = if entity.mixins.contains(mixin) {
-                leave(&present, mixin)?
+                leave(&present, &entity, mixin)?
             } else {
-                let shown = self.shown(&present.model, entity.clone());
                 present.model.resolve_association(mixin, current(&shown), present.model.mode())?
             };
-            updates.push((entity, update));
+            updates.push(self.describe(principal, &present, entity, update, "").await?);
         }
-        self.carry_out(&present, updates).await
+        self.carry_out(updates).await
+    }
+
+    /// What the update makes of the entity, and what its site has to do for that.
+    async fn describe(
+        &self,
+        principal: &Principal,
+        present: &Present,
+        entity: Entity,
+        update: EntityUpdate,
+        base_url: &str,
+    ) -> Result<Described, BrokerError> {
+        let mut links = Vec::with_capacity(update.links.len());
+        for wanted in &update.links {
+            let wanted = Wanted::from(wanted);
+            links.push(self.link_candidate(principal, &present.model, &entity, wanted, base_url).await?);
+        }
+        check_mixins(&present.model, &update)?;
+        update.attributes.keys().try_for_each(|name| check_attribute(&entity.kind, name))?;
+        let (mixins, attributes) = apply(&entity, update);
+        let change = change(&entity, &attributes)?;
+        if change.is_some() && entity.backend_id.is_none() {
+            let (kind, id) = (entity.kind.term(), entity.id);
+            return Err(BrokerError::Conflict(format!("{kind} {id} is not made yet; try again when it is")));
+        }
+        Ok(Described { entity, mixins, attributes, change, links })
     }
 
     /// Writes all updates in one transaction, if nobody else has written meanwhile.
-    async fn carry_out(&self, present: &Present, updates: Vec<(Entity, EntityUpdate)>) -> Result<(), BrokerError> {
-        let mut described = Vec::with_capacity(updates.len());
-        for (entity, update) in updates {
-            check(&present.model, &update)?;
-            let (mixins, attributes) = apply(&entity, update);
-            described.push((entity.id, entity.project, entity.mixins, entity.attributes, mixins, attributes));
+    async fn carry_out(&self, updates: Vec<Described>) -> Result<(), BrokerError> {
+        self.inner.db.write(move |connection| updates.iter().try_for_each(|update| update.write(connection))).await?;
+        self.inner.dispatch.wake();
+        Ok(())
+    }
+}
+
+impl Described {
+    fn write(&self, connection: &mut DbConnection) -> Result<(), StoreError> {
+        let Entity { id, project, mixins, attributes, specification, state, .. } = self.entity.clone();
+        let now = entity::find(connection, project, id)?;
+        if !now.is_some_and(|now| now.mixins == mixins && now.attributes == attributes) {
+            return Err(StoreError::Refused("somebody else has just changed it; try again".into()));
         }
-        let written = self
-            .inner
-            .db
-            .write(move |connection| {
-                for (id, project, old_mixins, old_attributes, mixins, attributes) in &described {
-                    let now = entity::find(connection, *project, *id)?;
-                    if !now.is_some_and(|now| now.mixins == *old_mixins && now.attributes == *old_attributes) {
-                        return Ok::<bool, StoreError>(false);
-                    }
-                    entity::set_description(connection, *id, mixins, attributes)?;
-                }
-                Ok(true)
-            })
-            .await?;
-        if written { Ok(()) } else { Err(BrokerError::Conflict("somebody else has just changed it; try again".into())) }
+        entity::set_description(connection, id, &self.mixins, &self.attributes)?;
+        if let Some((change, order)) = &self.change {
+            if !saga::unfinished_of(connection, id)?.is_empty() {
+                let kind = self.entity.kind.term();
+                return Err(StoreError::Refused(format!("{kind} {id} is busy; try again when it is at rest")));
+            }
+            let unreadable = |error: serde_json::Error| StoreError::Unreadable {
+                table: "entities",
+                id: id.to_string(),
+                reason: error.to_string(),
+            };
+            entity::set_specification(connection, id, &order.to_json().map_err(unreadable)?)?;
+            let before = Before { mixins, attributes, specification };
+            dispatch::plan_change(connection, id, state, change.clone(), Some(before))?;
+        }
+        creation::write(connection, &self.links)
     }
 }
 
@@ -139,26 +200,96 @@ fn current(shown: &Shown) -> CurrentEntity<'_> {
     CurrentEntity { kind: &shown.kind, mixins: &shown.mixins, attributes: &shown.attributes }
 }
 
-/// A member's own mixins may be taken off; the provider's are what the machine is made of.
-fn leave(present: &Present, mixin: &CategoryId) -> Result<EntityUpdate, BrokerError> {
-    if present.own.contains(mixin) {
-        Ok(EntityUpdate { mixins_removed: vec![mixin.clone()], ..EntityUpdate::default() })
-    } else {
-        Err(BrokerError::Forbidden(format!("{mixin} belongs to the machine and cannot be taken off")))
+/// A member's own mixins may be taken off, with their attributes; the provider's are what the machine is made of.
+fn leave(present: &Present, entity: &Entity, mixin: &CategoryId) -> Result<EntityUpdate, BrokerError> {
+    let model = &present.model;
+    let is_ip_network = *mixin == IP_NETWORK && entity.kind == NETWORK;
+    if !present.own.contains(mixin) && !is_ip_network {
+        return Err(BrokerError::Forbidden(format!("{mixin} belongs to the machine and cannot be taken off")));
+    }
+    let leaving = model.with_dependencies(mixin).into_iter().flat_map(|mixin| &mixin.attributes);
+    let stays = |name: &AttributeName| {
+        let others = entity.mixins.iter().filter(|other| *other != mixin);
+        others.flat_map(|other| model.with_dependencies(other)).any(|m| m.attributes.iter().any(|a| a.name == *name))
+    };
+    let gone = leaving.map(|attribute| attribute.name.clone()).filter(|name| !stays(name));
+    Ok(EntityUpdate {
+        mixins_removed: vec![mixin.clone()],
+        attributes_removed: gone.collect(),
+        ..EntityUpdate::default()
+    })
+}
+
+/// What a thing at a site is made of: it changes, and does not vanish.
+fn is_material(kind: &CategoryId, name: &AttributeName) -> bool {
+    let described = [&TITLE, &SUMMARY].contains(&name);
+    !described && (*kind == COMPUTE || *kind == IP_RESERVATION || *kind == STORAGE || *kind == SECURITY_GROUP)
+}
+
+/// Refuses mixins that a thing has from its beginning.
+fn check_mixins(model: &Model, update: &EntityUpdate) -> Result<(), BrokerError> {
+    let fixed = update.mixins_added.iter().chain(&update.mixins_removed);
+    let mut fixed = fixed.filter(|id| [&OS_TPL, &AVAILABILITY_ZONE].iter().any(|base| model.depends_on(id, base)));
+    match fixed.next() {
+        Some(id) => Err(BrokerError::Conflict(format!("{id} is chosen at the creation and cannot change later"))),
+        None => Ok(()),
     }
 }
 
-/// Refuses what would need the backend.
-fn check(model: &Model, update: &EntityUpdate) -> Result<(), BrokerError> {
-    let tags_only = update.mixins_added.iter().chain(&update.mixins_removed).all(|id| {
-        model.mixin(id).is_none_or(|mixin| mixin.attributes.is_empty() && mixin.actions.is_empty())
-            && !occi_schema::well_known::template_families().any(|family| model.depends_on(id, family))
-    });
-    let of_people = update.attributes.keys().chain(&update.attributes_removed).all(|name| OF_PEOPLE.contains(&name));
-    if !tags_only || !of_people || !update.links.is_empty() {
-        return Err(BrokerError::Unimplemented("a change of the machine itself"));
+fn check_attribute(kind: &CategoryId, name: &AttributeName) -> Result<(), BrokerError> {
+    if *kind == COMPUTE {
+        return compute::check_change(name);
+    }
+    if *kind == IP_RESERVATION && *name == RESERVED_ADDRESS {
+        return Err(BrokerError::Conflict(format!("{name} cannot change; make another reservation")));
     }
     Ok(())
+}
+
+/// What the site has to do when the entity's attributes become these.
+fn change(
+    entity: &Entity,
+    attributes: &BTreeMap<AttributeName, Value>,
+) -> Result<Option<(Change, Order)>, BrokerError> {
+    let differs = |name: &AttributeName| entity.attributes.get(name) != attributes.get(name);
+    let order = Order::of(entity).map_err(BrokerError::Internal)?;
+    Ok(match order {
+        Order::Machine(mut spec) if [&CORES, &MEMORY, &EPHEMERAL_STORAGE_SIZE].iter().any(|name| differs(name)) => {
+            let mut size = compute::size(attributes)?;
+            // A disk does not shrink; a smaller template promises "at least" its size (GFD.222 section 5.2).
+            size.disk_bytes = size.disk_bytes.max(spec.disk_bytes);
+            if !matches!(entity.state, EntityState::Active | EntityState::Inactive) {
+                let (id, state) = (entity.id, entity.state.as_str());
+                return Err(BrokerError::Conflict(format!("compute {id} is {state} and cannot be resized now")));
+            }
+            (spec.cores, spec.memory_mib, spec.disk_bytes) = (size.cores, size.memory_mib, size.disk_bytes);
+            Some((Change::MachineSize(size), Order::Machine(spec)))
+        }
+        Order::Volume(mut spec) if differs(&STORAGE_SIZE) => {
+            let wanted = attributes.get(&STORAGE_SIZE).and_then(Value::as_float).unwrap_or_default();
+            spec.size_bytes = storage::larger(entity, wanted)?;
+            Some((Change::VolumeSize(spec.size_bytes), Order::Volume(spec)))
+        }
+        Order::Network(spec) => {
+            let mut wanted = network::network(attributes, entity.id.0, spec.tag)?;
+            // A title is for people here, and no reason to ask the site.
+            wanted.name.clone_from(&spec.name);
+            (wanted != spec).then(|| (Change::Network(wanted.clone()), Order::Network(wanted)))
+        }
+        Order::SecurityGroup(mut spec) => {
+            let rules = security_group::rules(attributes)?;
+            (rules != spec.rules).then(|| {
+                spec.rules.clone_from(&rules);
+                (Change::Rules(rules), Order::SecurityGroup(spec))
+            })
+        }
+        Order::Link(order)
+            if [&INTERFACE_MAC, &INTERFACE_ADDRESS, &STORAGE_LINK_DEVICE].iter().any(|name| differs(name)) =>
+        {
+            Some((Change::Rejoin, Order::Link(link::order(order.tag, attributes)?)))
+        }
+        Order::Machine(_) | Order::Volume(_) | Order::Address(_) | Order::Link(_) => None,
+    })
 }
 
 /// The entity's mixins and attributes after the update.

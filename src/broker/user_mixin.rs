@@ -73,14 +73,11 @@ impl Broker {
         self.inner
             .db
             .write(move |connection| {
-                for mut entity in entity::list(connection, project, None, i64::MAX)? {
-                    let carried = entity.mixins.len();
-                    entity.mixins.retain(|mixin| !ids.contains(mixin));
-                    if entity.mixins.len() < carried {
-                        entity::set_description(connection, entity.id, &entity.mixins, &entity.attributes)?;
-                    }
+                for id in &ids {
+                    entity::take_mixin_off(connection, project, id)?;
+                    user_mixin::remove(connection, project, id)?;
                 }
-                ids.iter().try_for_each(|id| user_mixin::remove(connection, project, id))
+                Ok(())
             })
             .await?;
         tracing::info!(user = %principal.user_name, count, "took mixins back");

@@ -177,7 +177,7 @@ fn import(
 
 async fn list(config: &Config, json: bool) -> anyhow::Result<()> {
     let db = data_dir::open_store(config).await?;
-    let offered = db.read(store::appliance::offered).await?;
+    let offered = db.read(|connection| store::appliance::offered(connection, None)).await?;
     if json {
         let shown: Vec<_> = offered
             .iter()

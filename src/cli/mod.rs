@@ -4,6 +4,7 @@ mod catalog;
 mod data_dir;
 mod doctor;
 mod node;
+mod occi;
 mod saga;
 mod serve;
 mod token;
@@ -50,6 +51,9 @@ enum Command {
     /// Show long requests that are under way
     #[command(subcommand)]
     Saga(saga::SagaCommand),
+    /// Test an OCCI server, this one or any other
+    #[command(subcommand)]
+    Occi(occi::OcciCommand),
     /// Say what this host can do, and what is missing
     Doctor(doctor::DoctorArgs),
 }
@@ -67,6 +71,7 @@ impl Cli {
             Command::Catalog(command) => catalog::run(&config, command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
+            Command::Occi(command) => occi::run(command).await,
             Command::Doctor(args) => doctor::run(&config, &args).await,
         }
     }

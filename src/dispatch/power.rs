@@ -1,15 +1,17 @@
-//! The saga that starts, stops or restarts a machine: ask, then wait until it has arrived.
+//! The saga that starts, stops, restarts or suspends a machine: ask, then wait until it has arrived.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backend::{MachineState, RestartMethod, StopMethod};
+use backend::{Machine, MachineState, RestartMethod, StopMethod, SuspendMethod};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    provision::{Work, facts_of, failure, wait_for},
+    object::name,
+    provision::{facts_of, wait_for},
     saga::{Definition, Outcome, Run, StepFailure},
     site::Sites,
+    work::{Work, failure},
 };
 use crate::store::{
     DbConnection, StoreError,
@@ -36,6 +38,8 @@ pub enum PowerAction {
     Stop(StopMethod),
     /// Start anew in this way.
     Restart(RestartMethod),
+    /// Freeze in this way.
+    Suspend(SuspendMethod),
 }
 
 impl PowerAction {
@@ -45,13 +49,20 @@ impl PowerAction {
             Self::Start => "starting",
             Self::Stop(_) => "stopping",
             Self::Restart(_) => "restarting",
+            Self::Suspend(_) => "suspending",
         }
+    }
+
+    /// Whether the saga ends with a machine that runs.
+    pub(super) fn leads_to_running(saga: &Saga) -> bool {
+        Self::of(saga).is_ok_and(|action| action.destination().1 == EntityState::Active)
     }
 
     fn destination(self) -> (MachineState, EntityState) {
         match self {
             Self::Start | Self::Restart(_) => (MachineState::Running, EntityState::Active),
             Self::Stop(_) => (MachineState::Stopped, EntityState::Inactive),
+            Self::Suspend(_) => (MachineState::Suspended, EntityState::Suspended),
         }
     }
 
@@ -90,19 +101,21 @@ impl Definition for Power {
         let action = PowerAction::of(&run.saga)?;
         let work = Work::of(run, &self.sites).await?;
         if step == ASK {
-            let Some(machine) = &work.entity.machine else {
+            let Some(id) = &work.entity.backend_id else {
                 return Err(StepFailure::Lasting("the entity has no machine".into()));
             };
+            let machine = &name(id).map_err(|error| failure(&error))?;
             let backend = &work.site.backend;
             let asked = match action {
                 PowerAction::Start => backend.start(machine).await,
                 PowerAction::Stop(method) => backend.stop(machine, method).await,
                 PowerAction::Restart(method) => backend.restart(machine, method).await,
+                PowerAction::Suspend(method) => backend.suspend(machine, method).await,
             };
             return asked.map_err(|error| failure(&error));
         }
         let (arrived, _) = action.destination();
-        let machine = wait_for(&work, |machine| machine.state == arrived, ARRIVAL_LIMIT).await?;
+        let machine = wait_until(&work, |machine| machine.state == arrived).await?;
         let (entity, facts) = (run.saga.entity, facts_of(&machine));
         run.write(move |connection| entity::set_facts(connection, entity, &facts)).await?;
         Ok(())
@@ -125,4 +138,9 @@ impl Definition for Power {
             }
         }
     }
+}
+
+/// Looks at the entity's machine until it is as wanted.
+pub async fn wait_until(work: &Work, wanted: impl Fn(&Machine) -> bool) -> Result<Machine, StepFailure> {
+    wait_for(work, wanted, ARRIVAL_LIMIT).await
 }

@@ -9,18 +9,20 @@ use std::{
 };
 
 use async_trait::async_trait;
-use backend::{BackendError, Machine, MachineSpec, MachineState};
+use backend::{Machine, MachineId, MachineState};
 use image_store::ImageStore;
 use tokio::time::Instant;
 
 use super::{
     image,
+    object::name,
     saga::{Definition, Outcome, Run, StepFailure},
-    site::{Site, Sites},
+    site::Sites,
+    work::{Work, failure, say},
 };
 use crate::store::{
     DbConnection, StoreError,
-    entity::{self, Entity, EntityState, Facts},
+    entity::{self, EntityState, Facts},
     intent,
     saga::Saga,
 };
@@ -50,7 +52,7 @@ impl Provision {
 
     async fn deliver(&self, run: &Run, work: &Work) -> Result<(), StepFailure> {
         // Re-reading metadata of a file is quick, but it is a disk: not on the runtime's thread.
-        let (images, digest) = (Arc::clone(&self.images), work.spec.image);
+        let (images, digest) = (Arc::clone(&self.images), work.machine()?.image);
         let offer = tokio::task::spawn_blocking(move || image::offer(&images, digest))
             .await
             .map_err(|_| StepFailure::Store(StoreError::Interrupted))?
@@ -77,15 +79,15 @@ impl Provision {
     async fn create(run: &Run, work: &Work) -> Result<(), StepFailure> {
         say(run, &format!("creating the machine at site {}", work.site.name)).await?;
         // An earlier try may have been answered by nobody: look before asking again.
-        let found = work.site.backend.find_by_tag(work.spec.tag).await.map_err(|error| failure(&error))?;
+        let found = work.site.backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
         let machine = match found {
             Some(machine) => machine,
-            None => work.site.backend.create(&work.spec).await.map_err(|error| failure(&error))?,
+            None => work.site.backend.create(work.machine()?).await.map_err(|error| failure(&error))?,
         };
-        let (entity, tag) = (run.saga.entity, work.spec.tag);
+        let (entity, tag) = (run.saga.entity, work.order.tag());
         run.write(move |connection| {
-            intent::settle(connection, tag, Some(&machine.id))?;
-            entity::set_machine(connection, entity, Some(&machine.id))
+            intent::settle(connection, tag, Some(machine.id.as_str()))?;
+            entity::set_backend_id(connection, entity, Some(machine.id.as_str()))
         })
         .await?;
         Ok(())
@@ -148,46 +150,22 @@ impl Definition for Provision {
     }
 }
 
-/// What the steps of an entity's sagas need.
-pub struct Work {
-    pub entity: Entity,
-    pub spec: MachineSpec,
-    pub site: Arc<Site>,
-}
-
-impl Work {
-    pub async fn of(run: &Run, sites: &Sites) -> Result<Self, StepFailure> {
-        let id = run.saga.entity;
-        let entity = run
-            .read(move |connection| entity::find_for_dispatch(connection, id))
-            .await?
-            .ok_or_else(|| StepFailure::Lasting(format!("entity {id} does not exist")))?;
-        let spec = serde_json::from_value(entity.specification.clone())
-            .map_err(|error| StepFailure::Lasting(format!("the specification of {id} is unreadable: {error}")))?;
-        // A site may come back into the configuration, so this is no lasting failure.
-        let site = sites.get(&entity.site).map(Arc::clone).ok_or_else(|| {
-            StepFailure::Passing(format!("site {} is not in the configuration any more", entity.site))
-        })?;
-        Ok(Self { entity, spec, site })
-    }
-}
-
 /// Removes whatever machine carries the entity's tag, and records that there is none.
 pub async fn remove_machine(run: &Run, work: &Work) -> Result<(), StepFailure> {
-    let machine = match &work.entity.machine {
-        Some(machine) => Some(machine.clone()),
+    let machine = match &work.entity.backend_id {
+        Some(machine) => Some(name(machine).map_err(|error| failure(&error))?),
         None => {
-            let found = work.site.backend.find_by_tag(work.spec.tag).await.map_err(|error| failure(&error))?;
+            let found = work.site.backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
             found.map(|machine| machine.id)
         }
     };
     if let Some(machine) = machine {
         work.site.backend.delete(&machine).await.map_err(|error| failure(&error))?;
     }
-    let (entity, tag) = (run.saga.entity, work.spec.tag);
+    let (entity, tag) = (run.saga.entity, work.order.tag());
     run.write(move |connection| {
         intent::settle(connection, tag, None)?;
-        entity::set_machine(connection, entity, None)
+        entity::set_backend_id(connection, entity, None)
     })
     .await?;
     Ok(())
@@ -195,12 +173,13 @@ pub async fn remove_machine(run: &Run, work: &Work) -> Result<(), StepFailure> {
 
 /// Looks at the entity's machine until it is as wanted, for `limit` at the most.
 pub async fn wait_for(work: &Work, wanted: impl Fn(&Machine) -> bool, limit: Duration) -> Result<Machine, StepFailure> {
-    let Some(id) = &work.entity.machine else {
+    let Some(id) = &work.entity.backend_id else {
         return Err(StepFailure::Lasting("the entity has no machine".into()));
     };
+    let id: MachineId = name(id).map_err(|error| failure(&error))?;
     let deadline = Instant::now() + limit;
     loop {
-        let machine = work.site.backend.machine(id).await.map_err(|error| failure(&error))?;
+        let machine = work.site.backend.machine(&id).await.map_err(|error| failure(&error))?;
         if wanted(&machine) {
             return Ok(machine);
         }
@@ -223,16 +202,4 @@ pub fn facts_of(machine: &Machine) -> Facts {
         console: machine.console.clone(),
         guest_answers: machine.guest_answers,
     }
-}
-
-/// Shows the owner what is going on.
-pub async fn say(run: &Run, message: &str) -> Result<(), StepFailure> {
-    let (entity, message) = (run.saga.entity, message.to_owned());
-    run.write(move |connection| entity::set_message(connection, entity, Some(&message))).await?;
-    Ok(())
-}
-
-/// Whether a backend's error may pass.
-pub fn failure(error: &BackendError) -> StepFailure {
-    if error.is_transient() { StepFailure::Passing(error.to_string()) } else { StepFailure::Lasting(error.to_string()) }
 }

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use backend::{BackendError, IntentTag, Machine, MachineSpec, MachineState};
+use backend::{BackendError, IntentTag, Machine, MachineState};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    order::Order,
     provision::facts_of,
     site::{Site, Sites},
 };
@@ -70,11 +71,12 @@ async fn compare(db: &Db, site: &Site, missing: &mut BTreeMap<EntityId, u32>) ->
         }
     };
     let by_tag: BTreeMap<IntentTag, Machine> = listed.into_iter().map(|machine| (machine.tag, machine)).collect();
+    let (volumes, networks) = (volume_tags(site).await, network_tags(site).await);
     let mut seen = BTreeSet::new();
     let mut after = None;
     loop {
         let name = site.name.clone();
-        let page = db.read(move |connection| entity::with_machine_at(connection, &name, after, PAGE)).await?;
+        let page = db.read(move |connection| entity::with_backend_id_at(connection, &name, after, PAGE)).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         for entity in page {
@@ -82,18 +84,42 @@ async fn compare(db: &Db, site: &Site, missing: &mut BTreeMap<EntityId, u32>) ->
             if entity.updated_at >= asked_at {
                 continue;
             }
-            let Ok(spec) = serde_json::from_value::<MachineSpec>(entity.specification.clone()) else { continue };
-            match by_tag.get(&spec.tag) {
-                Some(machine) => {
+            let Ok(order) = Order::of(&entity) else { continue };
+            let (tag, is_machine) = (order.tag(), matches!(order, Order::Machine(_)));
+            let others = match order {
+                Order::Volume(_) => &volumes,
+                Order::Network(_) => &networks,
+                Order::Machine(_) => &None,
+                // Nobody lists these; a link goes with its machine.
+                Order::Address(_) | Order::SecurityGroup(_) | Order::Link(_) => continue,
+            };
+            match (by_tag.get(&tag), others) {
+                (Some(machine), _) => {
                     missing.remove(&entity.id);
                     adopt_facts(db, &entity, machine).await?;
                 }
-                None => note_missing(db, site, &entity, missing).await?,
+                (None, Some(tags)) if !tags.contains(&tag) => note_missing(db, site, &entity, missing).await?,
+                (None, _) if is_machine => note_missing(db, site, &entity, missing).await?,
+                (None, _) => {
+                    missing.remove(&entity.id);
+                }
             }
         }
     }
     missing.retain(|id, _| seen.contains(id));
     Ok(())
+}
+
+/// The tags of the site's volumes, if it says which it has.
+async fn volume_tags(site: &Site) -> Option<BTreeSet<IntentTag>> {
+    let listed = tokio::time::timeout(CALL_LIMIT, site.backend.volumes()?.volumes()).await.ok()?.ok()?;
+    Some(listed.into_iter().map(|volume| volume.tag).collect())
+}
+
+/// The tags of the site's networks, if it says which it has.
+async fn network_tags(site: &Site) -> Option<BTreeSet<IntentTag>> {
+    let listed = tokio::time::timeout(CALL_LIMIT, site.backend.networks()?.networks()).await.ok()?.ok()?;
+    Some(listed.into_iter().map(|network| network.tag).collect())
 }
 
 /// Writes what the backend says, unless a saga is just changing it or nothing is new.
@@ -124,8 +150,10 @@ async fn note_missing(
     if *count < CONFIRMATIONS || entity.state == EntityState::Error {
         return Ok(());
     }
-    let message = format!("the machine has vanished from site {}; delete this entity", site.name);
-    tracing::warn!(entity = %entity.id, site = %site.name, "a machine has vanished");
+    let kind = entity.kind.term();
+    let noun = if kind == "compute" { "machine" } else { kind };
+    let message = format!("the {noun} has vanished from site {}; delete this entity", site.name);
+    tracing::warn!(entity = %entity.id, site = %site.name, noun, "a thing has vanished");
     write_unless_changed(db, entity, EntityState::Error, Some(message), Facts::default()).await
 }
 

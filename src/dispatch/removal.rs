@@ -1,15 +1,23 @@
-//! The saga that removes an entity: its machine first, its row when nothing is left.
+//! The saga that removes an entity: what it has at its site first, its row when nothing is left.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
-    provision::{Work, remove_machine},
+    link::{self, note_use},
+    make,
+    order::Order,
+    provision::remove_machine,
     saga::{Definition, Outcome, Run, StepFailure},
     site::Sites,
+    work::Work,
 };
-use crate::store::{DbConnection, StoreError, entity, saga::Saga};
+use crate::store::{
+    DbConnection, StoreError,
+    entity::{self, LinkTarget},
+    saga::{self, Saga},
+};
 
 pub const NAME: &str = "removal";
 
@@ -20,6 +28,29 @@ pub struct Removal {
 impl Removal {
     pub fn new(sites: Sites) -> Self {
         Self { sites }
+    }
+
+    /// Waits until nobody works on the links of a machine any more: they go with it.
+    async fn await_own_links(run: &Run) -> Result<(), StepFailure> {
+        let id = run.saga.entity;
+        let busy = run
+            .read(move |connection| {
+                for link in entity::links_for_dispatch(connection, id)? {
+                    if link.source == Some(id) && !saga::unfinished_of(connection, link.id)?.is_empty() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+            .await?;
+        if busy { Err(StepFailure::Passing("its links are still at work".into())) } else { Ok(()) }
+    }
+
+    /// Waits until no link leads here any more.
+    async fn await_incoming_links(run: &Run) -> Result<(), StepFailure> {
+        let id = run.saga.entity;
+        let left = run.read(move |connection| Ok(entity::links_for_dispatch(connection, id)?.len())).await?;
+        if left > 0 { Err(StepFailure::Passing(format!("{left} links still lead here"))) } else { Ok(()) }
     }
 }
 
@@ -39,8 +70,19 @@ impl Definition for Removal {
 
     async fn act(&self, _step: &'static str, run: &Run) -> Result<(), StepFailure> {
         let work = Work::of(run, &self.sites).await?;
+        let removed = match &work.order {
+            Order::Machine(_) => match Self::await_own_links(run).await {
+                Ok(()) => remove_machine(run, &work).await,
+                waiting => waiting,
+            },
+            Order::Link(_) => link::leave(run, &work).await,
+            _ => match Self::await_incoming_links(run).await {
+                Ok(()) => make::remove(run, &work).await,
+                waiting => waiting,
+            },
+        };
         // A removal is never given up: what the backend refuses today must not become an orphan tomorrow.
-        remove_machine(run, &work).await.map_err(|failure| match failure {
+        removed.map_err(|failure| match failure {
             StepFailure::Lasting(reason) => StepFailure::Passing(reason),
             other => other,
         })
@@ -51,12 +93,20 @@ impl Definition for Removal {
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
-        match outcome {
-            Outcome::Done => entity::remove(connection, saga.entity),
-            Outcome::Undone(reason) => {
-                tracing::error!(entity = %saga.entity, %reason, "a removal was given up; this must not happen");
-                Ok(())
-            }
+        if let Outcome::Undone(reason) = outcome {
+            tracing::error!(entity = %saga.entity, %reason, "a removal was given up; this must not happen");
+            return Ok(());
         }
+        // The links of a machine went with it (GFD.221 section 5.4.2: composition).
+        let own = entity::links_for_dispatch(connection, saga.entity)?;
+        for link in own.into_iter().filter(|link| link.source == Some(saga.entity)) {
+            if let Some(LinkTarget::Entity(target)) = link.target
+                && let Some(target) = entity::find_for_dispatch(connection, target)?
+            {
+                note_use(connection, &target, false)?;
+            }
+            entity::remove(connection, link.id)?;
+        }
+        entity::remove(connection, saga.entity)
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Dispatch, PowerAction, Site, Sites, plan_power, plan_provision, plan_removal};
+use super::{Dispatch, Order, PowerAction, Site, Sites, plan_making, plan_power, plan_removal};
 use crate::store::{
     Db, StoreError, Timestamp,
     entity::{self, Entity, EntityId, EntityState, Facts},
@@ -68,6 +68,7 @@ impl Yard {
             ssh_keys: Vec::new(),
             user_data: None,
         };
+        let order = Order::Machine(spec);
         self.db
             .write(move |connection| {
                 let entity = Entity {
@@ -80,14 +81,16 @@ impl Yard {
                     state_message: Some("accepted".into()),
                     site: "lab".into(),
                     placement: serde_json::Value::Null,
-                    specification: serde_json::to_value(&spec).unwrap(),
-                    machine: None,
+                    specification: order.to_json().unwrap(),
+                    backend_id: None,
+                    source: None,
+                    target: None,
                     facts: Facts::default(),
                     version: 1,
                     updated_at: Timestamp::now(),
                 };
                 entity::insert(connection, &entity)?;
-                plan_provision(connection, id, "lab", tag)
+                plan_making(connection, id, "lab", &order)
             })
             .await
             .unwrap();
@@ -184,7 +187,7 @@ async fn a_lasting_failure_of_any_step_is_undone_and_told() {
         let entity = yard.settle(id).await.unwrap();
         assert_eq!(entity.state, EntityState::Error, "{operation:?}");
         assert!(entity.state_message.unwrap().contains("out of luck"), "{operation:?}");
-        assert_eq!((yard.simulator.machine_count(), entity.machine), (0, None), "{operation:?}");
+        assert_eq!((yard.simulator.machine_count(), entity.backend_id), (0, None), "{operation:?}");
     }
 }
 
@@ -207,7 +210,7 @@ async fn a_lost_answer_makes_no_second_machine() {
     let entity = yard.settle(id).await.unwrap();
     assert_eq!(entity.state, EntityState::Active);
     assert_eq!(yard.simulator.machine_count(), 1);
-    assert_eq!(yard.simulator.find_by_tag(tag).await.unwrap().unwrap().id, entity.machine.unwrap());
+    assert_eq!(yard.simulator.find_by_tag(tag).await.unwrap().unwrap().id.as_str(), entity.backend_id.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,12 +26,18 @@ const SERVER: &str = concat!("tombolo/", env!("CARGO_PKG_VERSION"), " OCCI/1.2 O
 /// # Errors
 /// The socket cannot be used.
 pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
+    // rOCCI 4 asks for its own, older JSON wherever it reads that JSON is taken (A-08).
+    let accepted = if broker.announces_json() {
+        "text/plain, text/occi, text/uri-list, application/occi+json"
+    } else {
+        "text/plain, text/occi, text/uri-list"
+    };
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
-            .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)))
+            .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)).add((header::ACCEPT, accepted)))
             // OCCI's paths come from the model, not from a table: one door looks them up.
             .default_service(web::route().to(occi::door))
     });

@@ -26,14 +26,13 @@ pub async fn authenticate(db: &Db, credentials: &Credentials) -> Result<Option<P
     let Ok(token) = credentials.secret.parse::<AppToken>() else {
         return Ok(None);
     };
-    let id = token.id;
-    let Some(live) = db.read(move |connection| crate::store::token::find_live(connection, id)).await? else {
+    let Some(live) = crate::store::token::find_live(db, token.id).await? else {
         return Ok(None);
     };
     // Over Basic the user name must be the token's own; other schemes name none.
     let named_right = credentials.user.as_ref().is_none_or(|name| *name == live.user_name);
     if token.fits(&live.secret_hash) && named_right {
-        Ok(Some(Principal { user_name: live.user_name, project: live.project }))
+        Ok(Some(Principal { user_name: live.user_name.clone(), project: live.project }))
     } else {
         Ok(None)
     }

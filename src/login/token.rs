@@ -50,7 +50,10 @@ impl AppToken {
 
     // A plain hash is enough: the secret is 256 random bits, not a password that can be guessed.
     fn secret_hash(&self) -> String {
-        Sha256::digest(self.secret).iter().map(|byte| format!("{byte:02x}")).collect()
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digest = Sha256::digest(self.secret);
+        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
     }
 
     /// Whether this token's secret is the one that was hashed, in a time that does not tell how much of it fits.

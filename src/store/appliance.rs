@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 use marketplace::{
     Appliance, ApplianceDraft, ApplianceName, ApplianceVersion, PublicationTime, VersionDraft, current_version,
 };
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     DbConnection, StoreError, Timestamp,
+    member::ProjectId,
     row::{parse_json, to_json},
     schema::{appliance_versions, appliances},
 };
@@ -30,6 +31,7 @@ struct ApplianceRow {
     description: String,
     publisher: String,
     _created_at: i64,
+    _project: Option<String>,
 }
 
 #[derive(Queryable)]
@@ -85,16 +87,41 @@ pub fn publish(
     appliance: &Appliance,
     version: &ApplianceVersion,
 ) -> Result<(), StoreError> {
+    publish_for(connection, appliance, version, None)
+}
+
+/// Publishes a version for the members of a project alone, or for everybody.
+///
+/// # Errors
+/// As for [`publish`]; a duplicate too when somebody else has an appliance of this name.
+pub fn publish_for(
+    connection: &mut DbConnection,
+    appliance: &Appliance,
+    version: &ApplianceVersion,
+    project: Option<ProjectId>,
+) -> Result<(), StoreError> {
     let name = appliance.name().as_str();
+    let project = project.map(|project| project.0.to_string());
     let texts = (
         appliances::title.eq(appliance.title()),
         appliances::description.eq(appliance.description()),
         appliances::publisher.eq(appliance.publisher()),
     );
-    let known = diesel::update(appliances::table.filter(appliances::name.eq(name))).set(texts).execute(connection)?;
+    let named = appliances::table.filter(appliances::name.eq(name));
+    let known = match &project {
+        Some(project) => {
+            diesel::update(named.filter(appliances::project_id.eq(project))).set(texts).execute(connection)?
+        }
+        None => diesel::update(named.filter(appliances::project_id.is_null())).set(texts).execute(connection)?,
+    };
     if known == 0 {
         diesel::insert_into(appliances::table)
-            .values((appliances::name.eq(name), texts, appliances::created_at.eq(Timestamp::now().0)))
+            .values((
+                appliances::name.eq(name),
+                texts,
+                appliances::created_at.eq(Timestamp::now().0),
+                appliances::project_id.eq(&project),
+            ))
             .execute(connection)?;
     }
     let id = Uuid::now_v7().to_string();
@@ -130,11 +157,12 @@ pub fn withdraw(connection: &mut DbConnection, name: &ApplianceName, label: Opti
     })
 }
 
-/// Everything that is offered, each appliance with its current version, by name.
+/// Everything that is offered to everybody, and to the project if one is given: each appliance with its current version,
+/// by name.
 ///
 /// # Errors
 /// The database failed.
-pub fn offered(connection: &mut DbConnection) -> Result<Vec<Offered>, StoreError> {
+pub fn offered(connection: &mut DbConnection, project: Option<ProjectId>) -> Result<Vec<Offered>, StoreError> {
     let mut versions: BTreeMap<String, Vec<ApplianceVersion>> = BTreeMap::new();
     let rows: Vec<VersionRow> =
         appliance_versions::table.filter(appliance_versions::withdrawn_at.is_null()).load(connection)?;
@@ -142,7 +170,11 @@ pub fn offered(connection: &mut DbConnection) -> Result<Vec<Offered>, StoreError
         let name = row.appliance.clone();
         versions.entry(name).or_default().push(row.version()?);
     }
-    let rows: Vec<ApplianceRow> = appliances::table.order(appliances::name.asc()).load(connection)?;
+    let project = project.map(|project| project.0.to_string()).unwrap_or_default();
+    let rows: Vec<ApplianceRow> = appliances::table
+        .filter(appliances::project_id.is_null().or(appliances::project_id.eq(project)))
+        .order(appliances::name.asc())
+        .load(connection)?;
     let mut offered = Vec::new();
     for row in rows {
         let current = versions.get(&row.name).and_then(current_version).cloned();
@@ -161,6 +193,7 @@ pub fn oldest_offered(connection: &mut DbConnection) -> Result<Option<String>, S
     Ok(appliances::table
         .inner_join(appliance_versions::table)
         .filter(appliance_versions::withdrawn_at.is_null())
+        .filter(appliances::project_id.is_null())
         .order((appliances::created_at.asc(), appliances::name.asc()))
         .select(appliances::name)
         .first(connection)

@@ -33,6 +33,12 @@ pub enum StoreError {
     /// Another owner has taken the saga over; what this one wanted to write is void.
     #[error("saga {0} has been taken over by another owner")]
     Fenced(uuid::Uuid),
+    /// A group of writes could not be committed as a whole.
+    #[error("nothing was written, the transaction could not be completed: {0}")]
+    NotCommitted(String),
+    /// The work itself decided that it must not be done; nothing was written.
+    #[error("{0}")]
+    Refused(String),
     /// The work on a database thread was ended by the shutdown.
     #[error("the database work was interrupted")]
     Interrupted,

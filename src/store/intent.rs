@@ -1,6 +1,6 @@
 //! Intents: the row that is written before a backend is called. Its id travels to the backend as the machine's tag.
 
-use backend::{IntentTag, MachineId};
+use backend::IntentTag;
 use diesel::{ExpressionMethods, RunQueryDsl};
 use uuid::Uuid;
 
@@ -29,13 +29,13 @@ pub fn insert(
     Ok(())
 }
 
-/// Records what became of the intent: the machine, or nothing.
+/// Records what became of the intent: what the backend calls it, or nothing.
 ///
 /// # Errors
 /// The database failed.
-pub fn settle(connection: &mut DbConnection, tag: IntentTag, machine: Option<&MachineId>) -> Result<(), StoreError> {
+pub fn settle(connection: &mut DbConnection, tag: IntentTag, backend_id: Option<&str>) -> Result<(), StoreError> {
     diesel::update(diesel::QueryDsl::filter(intents::table, intents::id.eq(tag.to_string())))
-        .set((intents::machine.eq(machine.map(MachineId::as_str)), intents::settled_at.eq(Timestamp::now().0)))
+        .set((intents::machine.eq(backend_id), intents::settled_at.eq(Timestamp::now().0)))
         .execute(connection)?;
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! WHAT IS REMEMBERED: diesel over SQLite (default) or PostgreSQL, one file per aggregate.
 //!
-//! Reads go through [`Db::read`], everything that writes through [`Db::write`], which is the only transaction that
-//! is safe for read-then-write on both databases.
+//! Reads go through [`Db::read`], or [`Db::read_brief`] where it is a few rows by key; what is asked on every request and
+//! changes now and then through a [`Cached`]; everything that writes through [`Db::write`], which is the only
+//! transaction that is safe for read-then-write on both databases.
 
 pub mod appliance;
+mod cached;
 mod connection;
+mod db;
 pub mod entity;
 mod error;
 pub mod intent;
 pub mod member;
+mod revision;
 mod row;
 pub mod saga;
 mod schema;
@@ -17,8 +21,13 @@ mod tests;
 mod time;
 pub mod token;
 pub mod tombstone;
+mod transaction;
 pub mod user_mixin;
+mod writer;
 
-pub use connection::{Db, DbConnection};
+pub use cached::Cached;
+pub use connection::DbConnection;
+pub use db::Db;
 pub use error::StoreError;
+pub use revision::Topic;
 pub use time::Timestamp;

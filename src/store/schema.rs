@@ -35,6 +35,7 @@ diesel::table! {
         description -> Text,
         publisher -> Text,
         created_at -> BigInt,
+        project_id -> Nullable<Text>,
     }
 }
 
@@ -63,12 +64,30 @@ diesel::table! {
         site -> Text,
         placement -> Text,
         specification -> Text,
-        machine -> Nullable<Text>,
+        backend_id -> Nullable<Text>,
         facts -> Text,
         removal_requested_at -> Nullable<BigInt>,
         version -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
+        source -> Nullable<Text>,
+        target -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    entity_mixins (entity_id, position) {
+        entity_id -> Text,
+        position -> Integer,
+        mixin -> Text,
+    }
+}
+
+diesel::table! {
+    entity_attributes (entity_id, name) {
+        entity_id -> Text,
+        name -> Text,
+        value -> Text,
     }
 }
 
@@ -121,6 +140,7 @@ diesel::joinable!(app_tokens -> projects (project_id));
 diesel::joinable!(saga_log -> sagas (saga_id));
 diesel::joinable!(appliance_versions -> appliances (appliance));
 diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects);
+diesel::allow_tables_to_appear_in_same_query!(entities, entity_mixins, entity_attributes);
 diesel::allow_tables_to_appear_in_same_query!(appliances, appliance_versions);
 diesel::allow_tables_to_appear_in_same_query!(sagas, saga_log);
 
@@ -141,5 +161,12 @@ diesel::table! {
         id -> Text,
         project_id -> Text,
         removed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    revisions (topic) {
+        topic -> Text,
+        revision -> BigInt,
     }
 }

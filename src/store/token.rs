@@ -1,14 +1,19 @@
 //! App tokens: stored hashed, shown once.
 
+use std::sync::Arc;
+
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
-    DbConnection, StoreError, Timestamp,
+    Cached, Db, DbConnection, StoreError, Timestamp, Topic,
     member::{ProjectId, UserId},
     row::parse_id,
     schema::{app_tokens, projects, users},
 };
+
+/// How many tokens' rows are kept in memory.
+const MOST_KEPT: usize = 10_000;
 
 /// A token to be remembered.
 #[derive(Debug, Clone)]
@@ -34,6 +39,17 @@ pub struct LiveToken {
     pub project: ProjectId,
     /// SHA-256 of its secret half, in hexadecimal digits.
     pub secret_hash: String,
+    /// From when on it is void.
+    expires_at: Timestamp,
+}
+
+/// Tokens that were looked up before.
+pub(super) struct LiveTokens(Cached<Uuid, LiveToken>);
+
+impl Default for LiveTokens {
+    fn default() -> Self {
+        Self(Cached::new(Topic::Login, MOST_KEPT))
+    }
 }
 
 /// A token as its owner sees it in a list.
@@ -75,18 +91,24 @@ pub fn insert(connection: &mut DbConnection, token: &NewToken) -> Result<(), Sto
 ///
 /// # Errors
 /// The database failed.
-pub fn find_live(connection: &mut DbConnection, id: Uuid) -> Result<Option<LiveToken>, StoreError> {
-    let found: Option<(String, String, String)> = app_tokens::table
+pub async fn find_live(db: &Db, id: Uuid) -> Result<Option<Arc<LiveToken>>, StoreError> {
+    let found = db.tokens().0.find(db, id, move |connection| find(connection, id)).await?;
+    // Time passes without a write.
+    Ok(found.filter(|token| token.expires_at > Timestamp::now()))
+}
+
+fn find(connection: &mut DbConnection, id: Uuid) -> Result<Option<LiveToken>, StoreError> {
+    let found: Option<(String, String, String, i64)> = app_tokens::table
         .inner_join(users::table.on(users::id.eq(app_tokens::user_id)))
         .filter(app_tokens::id.eq(id.to_string()))
         .filter(app_tokens::revoked_at.is_null())
-        .filter(app_tokens::expires_at.gt(Timestamp::now().0))
-        .select((users::name, app_tokens::project_id, app_tokens::secret_hash))
+        .select((users::name, app_tokens::project_id, app_tokens::secret_hash, app_tokens::expires_at))
         .first(connection)
         .optional()?;
     found
-        .map(|(user_name, project, secret_hash)| {
-            Ok(LiveToken { user_name, project: ProjectId(parse_id("app_tokens", &project)?), secret_hash })
+        .map(|(user_name, project, secret_hash, expires_at)| {
+            let project = ProjectId(parse_id("app_tokens", &project)?);
+            Ok(LiveToken { user_name, project, secret_hash, expires_at: Timestamp(expires_at) })
         })
         .transpose()
 }

@@ -4,10 +4,15 @@
 
 mod command_line;
 mod compute;
+mod conformance;
 mod durability;
 mod faults;
+mod link;
 mod login;
 mod machine;
+mod network;
 mod query;
+mod security_group;
 mod server;
+mod storage;
 mod user_mixin;

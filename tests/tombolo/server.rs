@@ -199,10 +199,23 @@ impl Server {
         answer.header("location")
     }
 
+    /// Creates an entity of an infrastructure kind, and answers its location.
+    pub async fn make(&self, kind: &str, more: &str) -> String {
+        let scheme = "http://schemas.ogf.org/occi/infrastructure#";
+        let body = format!("Category: {kind}; scheme=\"{scheme}\"; class=\"kind\"\n{more}\n");
+        let answer = self.post(&format!("/{kind}/"), &body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        answer.header("location")
+    }
+
     pub async fn act(&self, location: &str, action: &str) -> Answer {
-        let body = format!(
-            "Category: {action}; scheme=\"http://schemas.ogf.org/occi/infrastructure/compute/action#\"; class=\"action\""
-        );
+        self.act_as(location, "compute", action, "").await
+    }
+
+    /// Invokes an action of the kind.
+    pub async fn act_as(&self, location: &str, kind: &str, action: &str, more: &str) -> Answer {
+        let scheme = format!("http://schemas.ogf.org/occi/infrastructure/{kind}/action#");
+        let body = format!("Category: {action}; scheme=\"{scheme}\"; class=\"action\"\n{more}\n");
         self.post(&format!("{location}?action={action}"), &body).await
     }
 
@@ -228,8 +241,11 @@ impl Server {
         let mut last = serde_json::Value::Null;
         for _ in 0..1200 {
             last = self.entity(location).await;
-            let now = last["attributes"]["occi.compute.state"].as_str().unwrap();
-            let said = last["attributes"].get("occi.compute.state.message").is_some();
+            let attribute = |suffix: &str| {
+                let attributes = last["attributes"].as_object().unwrap();
+                attributes.iter().find(|(name, _)| name.ends_with(suffix)).map(|(_, value)| value.as_str().unwrap())
+            };
+            let (now, said) = (attribute(".state").unwrap(), attribute(".state.message").is_some());
             if now == state && (!said || !silent || state == "error") {
                 return last;
             }

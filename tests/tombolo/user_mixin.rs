@@ -31,12 +31,12 @@ async fn a_mixin_is_defined_carried_and_taken_back() {
 
     let location = server.create("blank", MINE).await;
     let other = server.create("blank", "").await;
-    assert_eq!(server.get("/my_stuff/").await.body, format!("X-OCCI-Location: {location}\n"));
+    assert_eq!(server.get("/my_stuff/").await.body, format!("X-OCCI-Location: {location}"));
     let joined = send(&server, "POST", "/my_stuff/", &format!("X-OCCI-Location: {other}")).await;
     assert_eq!(joined.status, StatusCode::OK);
     assert_eq!(joined.body.lines().count(), 2, "{}", joined.body);
     let become_one = send(&server, "PUT", "/my_stuff/", &format!("X-OCCI-Location: {other}")).await;
-    assert_eq!(become_one.body, format!("X-OCCI-Location: {other}\n"));
+    assert_eq!(become_one.body, format!("X-OCCI-Location: {other}"));
     assert!(!server.get(&location).await.body.contains("my_stuff"));
     let left = send(&server, "DELETE", "/my_stuff/", &format!("X-OCCI-Location: {other}")).await;
     assert_eq!((left.status, left.body.as_str()), (StatusCode::OK, ""));

@@ -41,18 +41,20 @@ pub trait Backend: Send + Sync {
     /// Asks a running machine to stop. A stopped one is left alone.
     async fn stop(&self, id: &MachineId, method: StopMethod) -> Result<(), BackendError>;
 
-    /// Asks a running machine to start anew.
+    /// Asks a running machine to start anew; a stopped one is a [`BackendError::Conflict`].
     async fn restart(&self, id: &MachineId, method: RestartMethod) -> Result<(), BackendError>;
 
     /// Asks a running machine to freeze with its memory kept; [`Backend::start`] lets it go on. A suspended one is left
-    /// alone.
+    /// alone, a stopped one is a [`BackendError::Conflict`].
     async fn suspend(&self, id: &MachineId, method: SuspendMethod) -> Result<(), BackendError>;
 
     /// Gives the machine another size. A running machine may be switched off and on for it; a stopped one stays
-    /// stopped. A size that the machine has already is a success.
+    /// stopped. A size that the machine has already is a success; one past the limits is a [`BackendError::Refused`].
+    /// A lesser disk leaves the disk as large as it is.
     async fn resize(&self, id: &MachineId, size: &MachineSize) -> Result<(), BackendError>;
 
-    /// A copy of the root disk at this moment.
+    /// A copy of the root disk at this moment. A stopped machine stays stopped; one that was switched off for it comes
+    /// back.
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError>;
 
     /// Volumes, if the backend has any.
@@ -75,8 +77,8 @@ pub trait Backend: Send + Sync {
         None
     }
 
-    /// Destroys the machine and all that belongs to it alone (disks, seeds, ports, interfaces); volumes are taken out and
-    /// stay. Returns when nothing is left;
-    /// an unknown machine is a success.
+    /// Destroys the machine, whatever its state, and all that belongs to it alone (disks, seeds, ports, interfaces);
+    /// its volumes, addresses and security groups are free then, and stay. Returns when nothing is left; an unknown
+    /// machine is a success.
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError>;
 }

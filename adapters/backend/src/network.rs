@@ -160,7 +160,7 @@ pub trait Networks: Send + Sync {
     /// All networks that carry a tag of ours.
     async fn networks(&self) -> Result<Vec<Network>, BackendError>;
 
-    /// Lets the network carry traffic, or not.
+    /// Lets the network carry traffic, or not. Where it is already, it is left alone.
     async fn set_up(&self, id: &NetworkId, up: bool) -> Result<(), BackendError>;
 
     /// Gives the network other properties; the tag stays as it is.
@@ -169,7 +169,9 @@ pub trait Networks: Send + Sync {
     /// Destroys the network; an unknown one is a success, one with interfaces a [`BackendError::Conflict`].
     async fn delete(&self, id: &NetworkId) -> Result<(), BackendError>;
 
-    /// Gives the machine an interface. The same tag again answers what is there.
+    /// Gives the machine an interface. The same tag again answers what is there. Wishes are granted or refused, never
+    /// replaced: what another interface has, or an address that is used, is a [`BackendError::Conflict`]. Where there
+    /// is no wish, the backend chooses, and never the gateway.
     async fn plug(&self, machine: &MachineId, spec: &InterfaceSpec) -> Result<Interface, BackendError>;
 
     /// Takes the interface out of the machine; an unknown interface or machine is a success.

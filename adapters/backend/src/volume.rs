@@ -83,7 +83,8 @@ pub struct Attachment {
 /// something ask for it, and [`Volumes::volume`] shows when it has happened.
 #[async_trait]
 pub trait Volumes: Send + Sync {
-    /// Asks for a volume. One that carries the tag already is returned instead of a second one.
+    /// Asks for a volume. One that carries the tag already is returned instead of a second one; one past the limits is
+    /// a [`BackendError::Refused`]. It comes online by itself.
     async fn create(&self, spec: &VolumeSpec) -> Result<Volume, BackendError>;
 
     /// The present facts of one volume.
@@ -95,13 +96,15 @@ pub trait Volumes: Send + Sync {
     /// All volumes that carry a tag of ours.
     async fn volumes(&self) -> Result<Vec<Volume>, BackendError>;
 
-    /// Puts the volume into use, or out of it.
+    /// Puts the volume into use, or out of it, which is a [`BackendError::Conflict`] while a machine has it. Where it
+    /// is already, it is left alone.
     async fn set_online(&self, id: &VolumeId, online: bool) -> Result<(), BackendError>;
 
-    /// Asks for a capacity of this many bytes. A volume never shrinks: [`BackendError::Refused`].
+    /// Asks for a capacity of this many bytes. A volume never shrinks: [`BackendError::Refused`]. A capacity that it
+    /// has already is a success.
     async fn resize(&self, id: &VolumeId, size_bytes: u64) -> Result<(), BackendError>;
 
-    /// Asks for a copy that stays at the backend. The same tag asks for the same copy.
+    /// Asks for a copy that stays at the backend. The same tag asks for the same copy, while it is made and after.
     async fn copy(&self, id: &VolumeId, purpose: CopyPurpose, tag: IntentTag) -> Result<(), BackendError>;
 
     /// Destroys the volume and its copies; an unknown one is a success, an attached one a

@@ -22,6 +22,17 @@ pub enum StoreError {
         /// The bound, in bytes.
         most: u64,
     },
+    /// Whoever sends the bytes failed on the way.
+    #[error("the image did not come to its end: {0}")]
+    Interrupted(#[source] io::Error),
+    /// What came is not what was announced.
+    #[error("{received} bytes came of a disk of {size}")]
+    Incomplete {
+        /// What came, in bytes.
+        received: u64,
+        /// What was announced, in bytes.
+        size: u64,
+    },
     /// There is no room, by space or by quota.
     #[error("no room in the image store {}; free some space or remove images ({source})", root.display())]
     Full {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use disk_image::{ContentDigest, ContentHasher, DiskView, ImageFormat, content_digest, for_each_piece};
+use disk_image::{ContentDigest, ContentHasher, DiskView, ImageFormat, Piece, content_digest, for_each_piece};
 
 use crate::{
     StoreError,
@@ -86,23 +86,51 @@ impl ImageStore {
         if size > self.largest_image {
             return Err(StoreError::TooLarge { size, most: self.largest_image });
         }
-        let failed = |error| self.failed("write an image into", &self.root, error);
-        let mut incoming = Incoming::new(&self.root).map_err(failed)?;
-        let mut hasher = ContentHasher::default();
+        let mut arrival = self.begin_arrival()?;
         for_each_piece(view, |offset, piece| {
-            hasher.update(piece);
-            incoming.append(piece).map_err(failed)?;
+            arrival.take(piece)?;
             progress(offset + piece.length(), size);
             Ok::<(), StoreError>(())
         })?;
-        let digest = hasher.finish();
-        // One of another length under this name is damaged, and is replaced.
-        if let Some(stored) = self.get(&digest)?.filter(|stored| stored.size == size) {
-            return Ok(stored);
+        arrival.finish(size)
+    }
+
+    /// Stores the bytes of a disk as they come, in order; the last one ends it. Otherwise as [`ImageStore::import`].
+    ///
+    /// # Errors
+    /// As for an import, and [`StoreError::Incomplete`] when there are more or less bytes than `size`.
+    pub fn receive(
+        &self,
+        size: u64,
+        chunks: impl IntoIterator<Item = io::Result<impl AsRef<[u8]>>>,
+    ) -> Result<StoredImage, StoreError> {
+        if size == 0 {
+            return Err(StoreError::Empty);
         }
-        incoming.publish(&self.path_of(&digest)).map_err(failed)?;
-        self.sync_root()?;
-        self.require(&digest)
+        if size > self.largest_image {
+            return Err(StoreError::TooLarge { size, most: self.largest_image });
+        }
+        let mut arrival = self.begin_arrival()?;
+        let mut received = 0;
+        for chunk in chunks {
+            let chunk = chunk.map_err(StoreError::Interrupted)?;
+            let chunk = chunk.as_ref();
+            received += chunk.len() as u64;
+            if received > size {
+                break;
+            }
+            arrival.take(Piece::Data(chunk))?;
+        }
+        if received != size {
+            return Err(StoreError::Incomplete { received, size });
+        }
+        arrival.finish(size)
+    }
+
+    fn begin_arrival(&self) -> Result<Arrival<'_>, StoreError> {
+        let incoming =
+            Incoming::new(&self.root).map_err(|error| self.failed("write an image into", &self.root, error))?;
+        Ok(Arrival { store: self, incoming, hasher: ContentHasher::default() })
     }
 
     /// The image's facts, or `None` when it is not here.
@@ -196,5 +224,32 @@ impl ImageStore {
             }
             _ => StoreError::File { operation, path: path.to_owned(), source },
         }
+    }
+}
+
+/// An image whose bytes are coming; nothing of it is left when this is dropped before its end.
+struct Arrival<'a> {
+    store: &'a ImageStore,
+    incoming: Incoming,
+    hasher: ContentHasher,
+}
+
+impl Arrival<'_> {
+    fn take(&mut self, piece: Piece<'_>) -> Result<(), StoreError> {
+        self.hasher.update(piece);
+        self.incoming.append(piece).map_err(|error| self.store.failed("write an image into", &self.store.root, error))
+    }
+
+    fn finish(self, size: u64) -> Result<StoredImage, StoreError> {
+        let Self { store, incoming, hasher } = self;
+        let digest = hasher.finish();
+        // One of another length under this name is damaged, and is replaced.
+        if let Some(stored) = store.get(&digest)?.filter(|stored| stored.size == size) {
+            return Ok(stored);
+        }
+        let path = store.path_of(&digest);
+        incoming.publish(&path).map_err(|error| store.failed("write an image into", &store.root, error))?;
+        store.sync_root()?;
+        store.require(&digest)
     }
 }

@@ -1,5 +1,7 @@
 //! The standard's extensions, declared as data: one file each, embedded and read once.
 
+mod versions;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -113,6 +115,8 @@ pub(crate) struct KindEntry {
     instantiable: bool,
     location: String,
     #[serde(default)]
+    sources: Vec<CategoryId>,
+    #[serde(default)]
     targets: Vec<CategoryId>,
     #[serde(default)]
     attributes: Vec<AttributeEntry>,
@@ -144,11 +148,10 @@ pub(crate) struct ActionEntry {
     title: String,
     #[serde(default)]
     attributes: Vec<AttributeEntry>,
-    /// For readers of the file: the model serves both versions as one.
+    /// For readers of the file.
     #[serde(rename = "since")]
     _since: Option<OcciVersion>,
-    #[serde(rename = "until")]
-    _until: Option<OcciVersion>,
+    until: Option<OcciVersion>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,6 +175,9 @@ struct AttributeEntry {
     value_type: TypeEntry,
     #[serde(default)]
     values: Vec<String>,
+    /// Further values that only OCCI 1.1 has.
+    #[serde(default, rename = "values-until-1.1")]
+    older_values: Vec<String>,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
     minimum: Option<f64>,
@@ -202,6 +208,7 @@ impl From<KindEntry> for Kind {
             actions: entry.actions,
             location: Some(entry.location),
             instantiable: entry.instantiable,
+            sources: entry.sources,
             targets: entry.targets,
             states: entry.states,
         }
@@ -241,7 +248,7 @@ impl From<AttributeEntry> for AttributeDefinition {
             TypeEntry::Integer => ValueType::Integer { minimum: whole(entry.minimum), maximum: whole(entry.maximum) },
             TypeEntry::Float => ValueType::Float { minimum: entry.minimum, maximum: entry.maximum },
             TypeEntry::Boolean => ValueType::Boolean,
-            TypeEntry::Enum => ValueType::Enum(entry.values),
+            TypeEntry::Enum => ValueType::Enum([entry.values, entry.older_values].concat()),
             TypeEntry::Uri => ValueType::Uri,
             TypeEntry::List => ValueType::List,
             TypeEntry::Map => ValueType::Map,

@@ -2,6 +2,8 @@
 
 mod content;
 mod error;
+mod part;
+mod query;
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +13,7 @@ use crate::attribute::{AttributeDefinition, AttributeName};
 use crate::category::{Action, Category, Class, Kind, Mixin};
 use crate::extensions::Extension;
 use crate::identifier::CategoryId;
-use crate::well_known::CORE;
+use crate::version::Versions;
 use content::Content;
 
 /// Whether deployed clients or the letter of the documents decide where the two disagree.
@@ -50,13 +52,25 @@ impl Model {
     /// # Errors
     /// An extension refers to a category of another one that is not given.
     pub fn new(extensions: &[Extension], mode: Mode) -> Result<Self, ModelError> {
+        Self::of_versions(extensions, mode, Versions::Both)
+    }
+
+    /// The same, perhaps without what only OCCI 1.1 has.
+    ///
+    /// # Errors
+    /// As for [`Model::new`].
+    pub fn of_versions(extensions: &[Extension], mode: Mode, versions: Versions) -> Result<Self, ModelError> {
         let mut content = Content { mode, ..Content::default() };
         let mut declared = Vec::new();
         let others = extensions.iter().copied().filter(|extension| *extension != Extension::Core);
         for extension in std::iter::once(Extension::Core).chain(others) {
-            let entries = extension.load();
-            declared
-                .push(entries.map_err(|error| ModelError::BrokenExtension { extension, reason: error.to_string() })?);
+            let broken =
+                |error: serde_json::Error| ModelError::BrokenExtension { extension, reason: error.to_string() };
+            let mut entries = extension.load().map_err(broken)?;
+            if versions == Versions::Only1_2 {
+                entries.without_1_1();
+            }
+            declared.push(entries);
         }
         for entries in &mut declared {
             entries.actions.drain(..).try_for_each(|action| content.add_action(action.into()))?;
@@ -74,35 +88,6 @@ impl Model {
             }
         }
         Ok(Self { content: Arc::new(content) })
-    }
-
-    /// The part of the model for a server that offers only these kinds: they and what they descend from, the mixins
-    /// that can be put on them, and the actions of both.
-    #[must_use]
-    pub fn serving(&self, offered: &[CategoryId]) -> Self {
-        let is_core = |kind: &Kind| kind.id.scheme() == CORE;
-        let served = |kind: &Kind| is_core(kind) || offered.iter().any(|id| self.descends_from(id, &kind.id));
-        let kinds: Vec<_> = self.content.kinds.iter().filter(|kind| served(kind)).cloned().collect();
-        let applies = |mixin: &Mixin| offered.iter().any(|kind| self.is_applicable(&mixin.id, kind));
-        let mixins: Vec<_> = self.content.mixins.iter().filter(|mixin| applies(mixin)).cloned().collect();
-        let is_kept = |id: &CategoryId| kinds.iter().any(|kind| kind.id == *id);
-        let mixins: Vec<_> = mixins
-            .into_iter()
-            .map(|mixin| {
-                let mut mixin = Arc::unwrap_or_clone(mixin);
-                // Nothing that is listed may name what is not.
-                mixin.applies.retain(is_kept);
-                Arc::new(mixin)
-            })
-            .collect();
-        let is_used = |action: &Action| {
-            kinds.iter().any(|kind| kind.actions.contains(&action.id))
-                || mixins.iter().any(|mixin| mixin.actions.contains(&action.id))
-        };
-        let actions: Vec<_> = self.content.actions.iter().filter(|action| is_used(action)).cloned().collect();
-        let mut content = Content { mode: self.content.mode, kinds, mixins, actions, ..Content::default() };
-        content.index();
-        Self { content: Arc::new(content) }
     }
 
     /// Whether deployed clients or the documents decide.
@@ -235,7 +220,10 @@ impl Model {
     /// Whether a mixin is `base` or depends on it, over any number of steps.
     #[must_use]
     pub fn depends_on(&self, id: &CategoryId, base: &CategoryId) -> bool {
-        id == base || self.with_dependencies(id).iter().any(|mixin| mixin.id == *base)
+        let Some(mixin) = self.mixin(id).filter(|mixin| !mixin.depends.is_empty() && id != base) else {
+            return id == base;
+        };
+        mixin.depends.contains(base) || self.with_dependencies(id).iter().any(|mixin| mixin.id == *base)
     }
 
     /// The templates of a family, such as `well_known::OS_TPL`; not the family itself.
@@ -246,9 +234,13 @@ impl Model {
     /// Whether a mixin may be put on entities of a kind, by its own and its dependencies' `applies`.
     #[must_use]
     pub fn is_applicable(&self, mixin: &CategoryId, kind: &CategoryId) -> bool {
-        self.with_dependencies(mixin).iter().all(|mixin| {
-            mixin.applies.is_empty() || mixin.applies.iter().any(|allowed| self.descends_from(kind, allowed))
-        })
+        self.all_apply(&self.with_dependencies(mixin), kind)
+    }
+
+    /// The same for a mixin whose dependencies are known.
+    pub(crate) fn all_apply(&self, chain: &[&Mixin], kind: &CategoryId) -> bool {
+        let applies_to = |allowed: &CategoryId| allowed == kind || self.descends_from(kind, allowed);
+        chain.iter().all(|mixin| mixin.applies.is_empty() || mixin.applies.iter().any(applies_to))
     }
 
     /// The actions that an entity offers in a state, in the order of their declaration.

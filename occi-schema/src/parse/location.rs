@@ -28,6 +28,16 @@ pub fn local_path<'a>(location: &'a str, base_url: &str) -> Result<&'a str, Fore
     }
 }
 
+/// Longest URI reference, in bytes.
+const REFERENCE_BYTES: usize = 2048;
+
+/// Whether a text can stand as a URI reference in every rendering.
+pub(crate) fn is_reference(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= REFERENCE_BYTES
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ mod scanner;
 mod text;
 
 pub use error::{ParseError, Position};
+pub(crate) use location::is_reference;
 pub use location::{ForeignLocation, local_path};
 pub use request::{
     ActionRequest, AttributeFlags, CategoryReference, EntityReference, EntityRequest, Filter, LinkRequest,
@@ -32,7 +33,7 @@ pub fn entity(
     limits: &Limits,
 ) -> Result<EntityRequest, ParseError> {
     match media {
-        MediaType::Json => json::entity(body, limits),
+        MediaType::Json | MediaType::LegacyJson => json::entity(body, dialect(media), limits),
         _ => text::entity(&fields(media, headers, body, limits)?, limits),
     }
 }
@@ -48,7 +49,7 @@ pub fn entities(
     limits: &Limits,
 ) -> Result<Vec<EntityRequest>, ParseError> {
     match media {
-        MediaType::Json => json::entities(body, limits),
+        MediaType::Json | MediaType::LegacyJson => json::entities(body, dialect(media), limits),
         _ => entity(media, headers, body, limits).map(|request| vec![request]),
     }
 }
@@ -64,7 +65,7 @@ pub fn action(
     limits: &Limits,
 ) -> Result<ActionRequest, ParseError> {
     match media {
-        MediaType::Json => json::action(body, limits),
+        MediaType::Json | MediaType::LegacyJson => json::action(body, limits),
         _ => text::action(&fields(media, headers, body, limits)?, limits),
     }
 }
@@ -92,8 +93,8 @@ pub fn locations(
     limits: &Limits,
 ) -> Result<Vec<EntityReference>, ParseError> {
     match media {
-        MediaType::Json if body.is_empty() => Ok(Vec::new()),
-        MediaType::Json => json::locations(body, limits),
+        MediaType::Json | MediaType::LegacyJson if body.is_empty() => Ok(Vec::new()),
+        MediaType::Json | MediaType::LegacyJson => json::locations(body, limits),
         MediaType::UriList => text::uri_list(body, limits),
         _ => text::locations(&fields(media, headers, body, limits)?, limits),
     }
@@ -109,7 +110,10 @@ pub fn mixins(
     body: &[u8],
     limits: &Limits,
 ) -> Result<Vec<CategoryReference>, ParseError> {
-    let mut found = model(media, headers, body, limits)?;
+    let mut found = match media {
+        MediaType::Json | MediaType::LegacyJson => json::mixins(body, dialect(media), limits)?,
+        _ => model(media, headers, body, limits)?,
+    };
     for category in &mut found {
         category.class = category.class.or(Some(Class::Mixin));
     }
@@ -130,9 +134,13 @@ pub fn model(
     limits: &Limits,
 ) -> Result<Vec<CategoryReference>, ParseError> {
     match media {
-        MediaType::Json => json::categories(body, limits),
+        MediaType::Json | MediaType::LegacyJson => json::model(body, dialect(media), limits),
         _ => text::categories(&fields(media, headers, body, limits)?, limits),
     }
+}
+
+fn dialect(media: MediaType) -> json::Dialect {
+    if media == MediaType::LegacyJson { json::Dialect::Legacy } else { json::Dialect::Standard }
 }
 
 fn fields<'a>(
@@ -144,7 +152,7 @@ fn fields<'a>(
     match media {
         MediaType::TextPlain => text::fields_of_body(body, limits),
         MediaType::TextOcci => text::fields_of_headers(headers, limits),
-        MediaType::UriList | MediaType::Json => Err(ParseError::new(
+        MediaType::UriList | MediaType::Json | MediaType::LegacyJson => Err(ParseError::new(
             Position::Request,
             "text/plain, text/occi or application/occi+json",
             media.content_type(),

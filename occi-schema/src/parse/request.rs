@@ -3,7 +3,8 @@
 use crate::attribute::AttributeName;
 use crate::category::Class;
 use crate::identifier::CategoryId;
-use crate::value::RawValue;
+use crate::parse::local_path;
+use crate::value::{RawValue, Value};
 use crate::well_known::attribute;
 
 /// A category that a client names, with whatever it says about it.
@@ -93,6 +94,49 @@ impl EntityRequest {
     }
 }
 
+impl EntityRequest {
+    /// The same with paths in place of this server's own URLs, wherever it points at entities: both mean the same
+    /// (C-250). What is elsewhere stays as it is.
+    #[must_use]
+    pub fn with_local_paths(mut self, base_url: &str) -> Self {
+        for (name, value) in &mut self.attributes {
+            if [&attribute::SOURCE, &attribute::TARGET].contains(&&*name)
+                && let RawValue::Quoted(text) | RawValue::Bare(text) | RawValue::Typed(Value::String(text)) = value
+            {
+                shorten(text, base_url);
+            }
+        }
+        for link in &mut self.links {
+            shorten(&mut link.target, base_url);
+            for (name, value) in &mut link.attributes {
+                if *name == attribute::TARGET
+                    && let RawValue::Quoted(text) | RawValue::Bare(text) | RawValue::Typed(Value::String(text)) = value
+                {
+                    shorten(text, base_url);
+                }
+            }
+            link.location.iter_mut().for_each(|location| shorten(location, base_url));
+        }
+        self
+    }
+
+    /// The same without the links that the entity already has, by their ids. A replacement in JSON repeats them, since
+    /// a reading shows them; only others would be a change. In text any link is refused (C-163).
+    #[must_use]
+    pub fn without_links(mut self, is_present: impl Fn(&str) -> bool) -> Self {
+        self.links.retain(|link| !link.id().is_some_and(|id| is_present(&id)));
+        self
+    }
+}
+
+fn shorten(text: &mut String, base_url: &str) {
+    if let Ok(path) = local_path(text, base_url)
+        && path.len() < text.len()
+    {
+        *text = path.to_owned();
+    }
+}
+
 /// A link that is given with its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinkRequest {
@@ -106,6 +150,14 @@ pub struct LinkRequest {
     pub categories: Vec<CategoryReference>,
     /// Attributes of the link.
     pub attributes: Vec<(AttributeName, RawValue)>,
+}
+
+impl LinkRequest {
+    /// The link's identifier, if the client gives one.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.attributes.iter().find(|(name, _)| *name == attribute::ID).and_then(|(_, value)| value.text())
+    }
 }
 
 /// The invocation of an action.

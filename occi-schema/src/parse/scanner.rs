@@ -68,8 +68,9 @@ impl<'a> Scanner<'a> {
         self.at >= self.text.len()
     }
 
+    /// Whether `mark`, which is ASCII, is here.
     pub(super) fn is_at(&self, mark: char) -> bool {
-        self.rest().starts_with(mark)
+        u8::try_from(mark).is_ok_and(|mark| self.text.as_bytes().get(self.at) == Some(&mark))
     }
 
     /// Skips `mark`, with white space around it, if it is here.

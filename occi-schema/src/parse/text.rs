@@ -1,6 +1,7 @@
 //! text/plain, text/occi and text/uri-list.
 
 use super::error::{ParseError, Position};
+use super::location::is_reference;
 use super::request::{
     ActionRequest, AttributeFlags, CategoryReference, EntityReference, EntityRequest, Filter, LinkRequest,
 };
@@ -11,6 +12,12 @@ use crate::identifier::CategoryId;
 use crate::limits::Limits;
 use crate::value::{RawValue, is_forbidden};
 use crate::well_known::ENTITY;
+
+/// What tells a link to an action from one to a resource.
+pub(super) const ACTION_QUERY: &str = "?action=";
+
+/// Lines of an ordinary request.
+const USUAL_LINES: usize = 16;
 
 /// What a field of the text renderings holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +71,9 @@ pub(super) fn fields_of_headers<'a>(
 
 /// The fields of a text/plain body, one per line; empty lines are skipped.
 pub(super) fn fields_of_body<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<Field<'a>>, ParseError> {
-    let mut fields = Vec::new();
-    for (number, line) in lines(body, limits)? {
+    let lines = lines(body, limits)?;
+    let mut fields = Vec::with_capacity(lines.len());
+    for (number, line) in lines {
         let Some((name, value)) = line.split_once(':') else {
             return Err(Scanner::new(line, Origin::Line { number, before: 0 }, 0).expected("`name: value`"));
         };
@@ -90,7 +98,7 @@ fn lines<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<(usize, &'a str)>, P
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         ParseError::new(Position::Body { line, column }, "UTF-8", "other bytes")
     })?;
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(USUAL_LINES);
     for (place, line) in text.split('\n').enumerate() {
         let number = place + 1;
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -112,8 +120,10 @@ fn lines<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<(usize, &'a str)>, P
 
 /// The first control character of a line that is no tab. Beyond ASCII they all start with the byte C2.
 fn find_control(line: &str) -> Option<(usize, char)> {
-    let is_suspect = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7F || byte == 0xC2;
-    if !line.bytes().any(is_suspect) {
+    let is_suspect = |byte: u8| ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F) | (byte == 0xC2);
+    // Without a way out of each chunk, all its bytes are compared at once.
+    let is_clean = |chunk: &[u8]| !chunk.iter().fold(false, |found, byte| found | is_suspect(*byte));
+    if line.as_bytes().chunks(64).all(is_clean) {
         return None;
     }
     line.char_indices().find(|(_, letter)| letter.is_control() && *letter != '\t')
@@ -121,13 +131,6 @@ fn find_control(line: &str) -> Option<(usize, char)> {
 
 fn control_character(position: Position, letter: char) -> ParseError {
     ParseError::new(position, "text", format!("the control character U+{:04X}", u32::from(letter)))
-}
-
-/// Whether a text can stand as a URI reference in every rendering.
-pub(super) fn is_reference(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 2048
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\'))
 }
 
 pub(super) fn entity(fields: &[Field<'_>], limits: &Limits) -> Result<EntityRequest, ParseError> {
@@ -380,7 +383,7 @@ fn read_links(field: &Field<'_>, request: &mut EntityRequest, limits: &Limits) -
     while scanner.next_item(is_first)? {
         is_first = false;
         let link = read_link(&mut scanner, limits)?;
-        if link.target.contains("?action=") {
+        if link.target.contains(ACTION_QUERY) {
             if request.actions.len() >= limits.categories {
                 return Err(ParseError::too_many(scanner.position(), "actions", limits.categories));
             }

@@ -17,7 +17,7 @@ use crate::attribute::AttributeName;
 use crate::category::Category;
 use crate::identifier::CategoryId;
 use crate::media_type::MediaType;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::value::Value;
 use crate::well_known::attribute;
 use escape::{header_safe, uri};
@@ -40,6 +40,21 @@ impl Rendered {
 
     fn of_headers(headers: Vec<(&'static str, String)>) -> Self {
         Self { headers, ..Self::new(MediaType::TextOcci, "OK") }
+    }
+
+    /// The same with the line ends of the mode. The documents want CRLF in bodies of text (RFC 2483, GFD.229 section 5);
+    /// deployed clients keep the CR as a part of what they read.
+    #[must_use]
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        let has_lines = self.content_type != MediaType::TextOcci.content_type()
+            && self.content_type.starts_with("text/")
+            && !self.body.is_empty()
+            && self.body != b"OK";
+        if mode == Mode::Strict && has_lines {
+            let lines = self.body.strip_suffix(b"\n").unwrap_or(&self.body).split(|byte| *byte == b'\n');
+            self.body = lines.flat_map(|line| [line, b"\r\n"]).flatten().copied().collect();
+        }
+        self
     }
 
     /// Size of the header fields, in bytes: text/occi is never truncated, so a server must refuse what its limit on
@@ -103,18 +118,37 @@ pub struct LinkView<'a> {
 /// One entity. `text/uri-list` shows its location.
 #[must_use]
 pub fn entity(media: MediaType, view: &EntityView<'_>, base_url: &str) -> Rendered {
+    entity_of(media, view, None, base_url)
+}
+
+/// The same, with titles and locations of its categories in the text renderings, which older clients look for there.
+#[must_use]
+pub fn entity_in(media: MediaType, view: &EntityView<'_>, model: &Model, base_url: &str) -> Rendered {
+    entity_of(media, view, Some(model), base_url)
+}
+
+fn entity_of(media: MediaType, view: &EntityView<'_>, model: Option<&Model>, base_url: &str) -> Rendered {
     match media {
-        MediaType::TextPlain => Rendered::new(media, text::entity_lines(view)),
-        MediaType::TextOcci => Rendered::of_headers(text::entity_fields(view)),
+        MediaType::TextPlain => Rendered::new(media, text::entity_lines(view, model)),
+        MediaType::TextOcci => Rendered::of_headers(text::entity_fields(view, model)),
         MediaType::UriList => locations(media, [view.location], base_url),
-        MediaType::Json => Rendered::new(media, json::entity(view)),
+        MediaType::Json => {
+            let mut body = Vec::with_capacity(1024);
+            json::entity(view, &mut body);
+            Rendered::new(media, body)
+        }
+        // A single one is a collection there.
+        MediaType::LegacyJson => Rendered::new(media, listing::json(media, std::slice::from_ref(view).iter())),
     }
 }
 
 /// A listing of entities: locations in text, full objects in JSON, where resources come before links.
 pub fn entities<'a>(media: MediaType, views: impl IntoIterator<Item = EntityView<'a>>, base_url: &str) -> Rendered {
     match media {
-        MediaType::Json => Rendered::new(media, json::collection(views)),
+        MediaType::Json | MediaType::LegacyJson => {
+            let (links, resources): (Vec<_>, Vec<_>) = views.into_iter().partition(EntityView::is_link);
+            Rendered::new(media, listing::json(media, resources.iter().chain(&links)))
+        }
         _ => {
             let paths: Vec<&str> = views.into_iter().map(|view| view.location).collect();
             locations(media, paths, base_url)
@@ -122,20 +156,24 @@ pub fn entities<'a>(media: MediaType, views: impl IntoIterator<Item = EntityView
     }
 }
 
-/// A listing of locations, given as paths. JSON has an array of strings for them.
+/// A listing of locations, given as paths. JSON has an array of strings for them. Nothing stands behind the last line:
+/// a client takes the base name of the whole body for the id (the Infrastructure Manager). In header fields the list
+/// stands in `Location` too, where jOCCI looks for it, without blanks, which it would keep.
 pub fn locations<'a>(media: MediaType, paths: impl IntoIterator<Item = &'a str>, base_url: &str) -> Rendered {
     let base = base_url.trim_end_matches('/');
     let urls = paths.into_iter().map(|path| uri(&format!("{base}{path}")));
     match media {
         MediaType::TextPlain => {
-            Rendered::new(media, urls.fold(String::new(), |body, url| body + "X-OCCI-Location: " + &url + "\n"))
+            let lines: Vec<String> = urls.map(|url| format!("X-OCCI-Location: {url}")).collect();
+            Rendered::new(media, lines.join("\n"))
         }
-        MediaType::UriList => Rendered::new(media, urls.fold(String::new(), |body, url| body + &url + "\n")),
+        MediaType::UriList => Rendered::new(media, urls.collect::<Vec<_>>().join("\n")),
         MediaType::TextOcci => {
             let list: Vec<String> = urls.collect();
-            Rendered::of_headers(if list.is_empty() { vec![] } else { vec![("X-OCCI-Location", list.join(", "))] })
+            let fields = vec![("X-OCCI-Location", list.join(", ")), ("Location", list.join(","))];
+            Rendered::of_headers(if list.is_empty() { vec![] } else { fields })
         }
-        MediaType::Json => Rendered::new(media, json::strings(urls)),
+        MediaType::Json | MediaType::LegacyJson => Rendered::new(media, json::strings(urls)),
     }
 }
 
@@ -185,6 +223,7 @@ pub fn categories<'a>(
             Rendered::new(media, body)
         }
         MediaType::Json => Rendered::new(media, json::model(model, categories)),
+        MediaType::LegacyJson => Rendered::new(media, json::legacy_model(model, categories)),
     }
 }
 
@@ -197,6 +236,8 @@ pub fn created(media: MediaType, urls: &[impl AsRef<str>]) -> Rendered {
         MediaType::TextOcci if urls.len() == 1 => Rendered::of_headers(Vec::new()),
         _ => locations(media, urls.iter().map(AsRef::as_ref), ""),
     };
+    // Several are no single location (RFC 9110 section 10.2.2).
+    rendered.headers.retain(|(name, _)| *name != "Location");
     if let [url] = urls {
         rendered.headers.push(("Location", uri(url.as_ref())));
     }
@@ -215,7 +256,7 @@ pub fn ok(media: MediaType) -> Rendered {
     match media {
         MediaType::TextPlain | MediaType::TextOcci => Rendered::new(media, "OK"),
         MediaType::UriList => Rendered::new(media, ""),
-        MediaType::Json => Rendered::new(media, "{}"),
+        MediaType::Json | MediaType::LegacyJson => Rendered::new(media, "{}"),
     }
 }
 
@@ -230,6 +271,6 @@ pub fn error(media: MediaType, status: u16, message: &str) -> Rendered {
             let safe = header_safe(message);
             Rendered { headers: vec![("X-OCCI-Error", safe.clone())], ..Rendered::new(media, safe) }
         }
-        MediaType::Json => Rendered::new(media, json::error(status, message)),
+        MediaType::Json | MediaType::LegacyJson => Rendered::new(media, json::error(status, message)),
     }
 }

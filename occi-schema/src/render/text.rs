@@ -5,7 +5,7 @@ use super::{EntityView, LinkView};
 use crate::attribute::{AttributeDefinition, AttributeName};
 use crate::category::{Category, Class};
 use crate::identifier::CategoryId;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::value::Value;
 use crate::well_known::{RESOURCE, attribute};
 
@@ -18,21 +18,7 @@ pub(super) fn separate(list: &mut String) {
 
 /// Appends the full rendering of a category, its parameters in the one order that all clients read.
 pub(super) fn category(out: &mut String, model: &Model, category: Category<'_>, place: Place) {
-    let (text_of_title, related, location) = match category {
-        Category::Kind(kind) => (&kind.title, kind.parent.as_ref(), kind.location.as_deref()),
-        Category::Mixin(mixin) => (&mixin.title, mixin.depends.first(), Some(mixin.location.as_str())),
-        Category::Action(action) => (&action.title, None, None),
-    };
-    short_category(out, category.id(), category.class());
-    if let Some(text) = text_of_title {
-        parameter(out, "title", &title(text, place));
-    }
-    if let Some(related) = related {
-        parameter(out, "rel", related.as_str());
-    }
-    if let Some(location) = location {
-        parameter(out, "location", &uri(location));
-    }
+    described_category(out, model, category, place);
     let (attributes, actions): (Vec<&AttributeDefinition>, &[CategoryId]) = match category {
         Category::Kind(kind) => (model.attributes_of_kind(&kind.id), &kind.actions),
         Category::Mixin(mixin) => (mixin.attributes.iter().collect(), &mixin.actions),
@@ -40,9 +26,9 @@ pub(super) fn category(out: &mut String, model: &Model, category: Category<'_>, 
     };
     if !attributes.is_empty() {
         // Parameters of actions stand without flags: a test tool compares their bare names (C-291).
-        let shown = match category.class() {
-            Class::Action => |parameter: &AttributeDefinition| parameter.name.to_string(),
-            Class::Kind | Class::Mixin => attribute_with_flags,
+        let shown = |definition: &AttributeDefinition| match category.class() {
+            Class::Action => definition.name.to_string(),
+            Class::Kind | Class::Mixin => attribute_with_flags(definition, model.mode()),
         };
         let list: Vec<String> = attributes.into_iter().map(shown).collect();
         parameter(out, "attributes", &list.join(" "));
@@ -52,14 +38,38 @@ pub(super) fn category(out: &mut String, model: &Model, category: Category<'_>, 
     }
 }
 
+/// Appends a category up to its location: what it is, without what it has.
+fn described_category(out: &mut String, model: &Model, category: Category<'_>, place: Place) {
+    let (text_of_title, related, location) = match category {
+        Category::Kind(kind) => (&kind.title, kind.parent.as_ref(), kind.location.as_deref()),
+        Category::Mixin(mixin) => (&mixin.title, mixin.depends.first(), Some(mixin.location.as_str())),
+        Category::Action(action) => (&action.title, None, None),
+    };
+    short_category(out, category.id(), category.class());
+    match text_of_title {
+        Some(text) if model.mode() == Mode::Strict => {
+            out.push_str("; title=");
+            quoted(out, text, place);
+        }
+        Some(text) => parameter(out, "title", &title(text, place)),
+        None => {}
+    }
+    if let Some(related) = related {
+        parameter(out, "rel", related.as_str());
+    }
+    if let Some(location) = location {
+        parameter(out, "location", &uri(location));
+    }
+}
+
 fn parameter(out: &mut String, name: &str, value: &str) {
     for part in ["; ", name, "=\"", value, "\""] {
         out.push_str(part);
     }
 }
 
-fn attribute_with_flags(definition: &AttributeDefinition) -> String {
-    let flags = match (definition.is_required(), definition.is_mutable()) {
+fn attribute_with_flags(definition: &AttributeDefinition, mode: Mode) -> String {
+    let flags = match (definition.is_required_in(mode), definition.is_mutable()) {
         (true, true) => "{required}",
         (true, false) => "{required immutable}",
         (false, false) => "{immutable}",
@@ -86,9 +96,9 @@ fn short_category(out: &mut String, id: &CategoryId, class: Class) {
 }
 
 /// An entity as lines: kind and mixins, actions and links, attributes.
-pub(super) fn entity_lines(view: &EntityView<'_>) -> String {
+pub(super) fn entity_lines(view: &EntityView<'_>, model: Option<&Model>) -> String {
     let mut body = String::with_capacity(1024);
-    for_each_item(view, Place::Line, |field, item| {
+    for_each_item(view, model, Place::Line, |field, item| {
         for part in [field, ": ", item, "\n"] {
             body.push_str(part);
         }
@@ -97,9 +107,9 @@ pub(super) fn entity_lines(view: &EntityView<'_>) -> String {
 }
 
 /// An entity as header fields, each one comma list.
-pub(super) fn entity_fields(view: &EntityView<'_>) -> Vec<(&'static str, String)> {
+pub(super) fn entity_fields(view: &EntityView<'_>, model: Option<&Model>) -> Vec<(&'static str, String)> {
     let mut fields: Vec<(&'static str, String)> = Vec::with_capacity(3);
-    for_each_item(view, Place::Field, |field, item| match fields.last_mut() {
+    for_each_item(view, model, Place::Field, |field, item| match fields.last_mut() {
         Some((name, list)) if *name == field => {
             separate(list);
             list.push_str(item);
@@ -109,16 +119,25 @@ pub(super) fn entity_fields(view: &EntityView<'_>) -> Vec<(&'static str, String)
     fields
 }
 
-fn for_each_item(view: &EntityView<'_>, place: Place, mut emit: impl FnMut(&'static str, &str)) {
+fn for_each_item(view: &EntityView<'_>, model: Option<&Model>, place: Place, mut emit: impl FnMut(&'static str, &str)) {
+    let named = |out: &mut String, id: &CategoryId, class: Class| match model {
+        // jOCCI reads titles and locations here, and fails on an active machine without.
+        Some(model) if model.category(id).is_some_and(|known| known.class() == class) => {
+            if let Some(known) = model.category(id) {
+                described_category(out, model, known, place);
+            }
+        }
+        _ => short_category(out, id, class),
+    };
     let mut item = String::with_capacity(256);
     let mut each = |field: &'static str, write: &dyn Fn(&mut String)| {
         item.clear();
         write(&mut item);
         emit(field, &item);
     };
-    each("Category", &|out| short_category(out, view.kind, Class::Kind));
+    each("Category", &|out| named(out, view.kind, Class::Kind));
     for mixin in view.mixins {
-        each("Category", &|out| short_category(out, mixin, Class::Mixin));
+        each("Category", &|out| named(out, mixin, Class::Mixin));
     }
     // Actions come first, `start` before the others: a test tool takes the first link for it (C-136).
     for action in view.actions {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::attribute::{AttributeName, Presence};
 use crate::category::Category;
 use crate::identifier::CategoryId;
-use crate::model::{Mode, Model};
+use crate::model::Model;
 use crate::parse::ActionRequest;
 use crate::resolve::Refusal;
 use crate::resolve::attributes::insert;
@@ -36,7 +36,7 @@ impl Model {
         mixins: &[CategoryId],
     ) -> Result<ResolvedAction, Refusal> {
         let id = &request.action.id;
-        let Category::Action(action) = self.named(&request.action)? else {
+        let Category::Action(action) = self.named_in(&request.action, self.mode())? else {
             return Err(Refusal::NotAnAction(id.clone()));
         };
         if id.term() != query_term {
@@ -52,7 +52,7 @@ impl Model {
             let definition = action.attributes.iter().find(|definition| definition.name == *name);
             let definition =
                 definition.ok_or_else(|| Refusal::UnknownAttribute { attribute: name.clone(), owner: id.clone() })?;
-            insert(&mut parameters, name, definition.coerce(raw, Mode::Interop)?)?;
+            insert(&mut parameters, name, definition.coerce(raw, self.mode())?)?;
         }
         for definition in &action.attributes {
             let is_given = parameters.contains_key(&definition.name);

@@ -52,7 +52,8 @@ impl Model {
             }
         }
         let mut has_mixin_default: Vec<&AttributeName> = Vec::new();
-        for mixin in mixins.iter().flat_map(|id| self.with_dependencies(id)) {
+        let chain = mixins.iter().flat_map(|id| self.with_dependencies(id));
+        for mixin in chain.filter(|mixin| !mixin.attributes.is_empty()) {
             let is_size = [&RESOURCE_TPL, &RES_TPL].iter().any(|family| self.is_template_of(&mixin.id, family));
             for definition in &mixin.attributes {
                 let entry = Known { definition, owner: &mixin.id, default: None, governed: None };

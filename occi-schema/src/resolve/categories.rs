@@ -1,8 +1,8 @@
 //! Which kind and which mixins a request names.
 
-use crate::category::{Category, Class};
+use crate::category::{Category, Class, Mixin};
 use crate::identifier::CategoryId;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::parse::CategoryReference;
 use crate::resolve::Refusal;
 use crate::well_known::template_families;
@@ -26,11 +26,19 @@ impl Model {
         }
     }
 
-    pub(super) fn named_by(&self, references: &[CategoryReference]) -> Result<Named, Refusal> {
+    /// The same, where the documents want the class to be said.
+    pub(super) fn named_in(&self, reference: &CategoryReference, mode: Mode) -> Result<Category<'_>, Refusal> {
+        if mode == Mode::Strict && reference.class.is_none() {
+            return Err(Refusal::NoClass(reference.id.clone()));
+        }
+        self.named(reference)
+    }
+
+    pub(super) fn named_by(&self, references: &[CategoryReference], mode: Mode) -> Result<Named, Refusal> {
         let mut named = Named::default();
         for reference in references {
-            let id = self.named(reference)?;
-            match (id.class(), &named.kind) {
+            let category = self.named_in(reference, mode)?;
+            match (category.class(), &named.kind) {
                 (Class::Action, _) => return Err(Refusal::ActionAsCategory(reference.id.clone())),
                 (Class::Kind, Some(first)) if *first != reference.id => {
                     return Err(Refusal::TwoKinds(first.clone(), reference.id.clone()));
@@ -45,11 +53,14 @@ impl Model {
 
     /// Refuses mixins that do not apply to the kind, and two templates of a family.
     pub(super) fn check_mixins(&self, kind: &CategoryId, mixins: &[CategoryId]) -> Result<(), Refusal> {
-        if let Some(mixin) = mixins.iter().find(|mixin| !self.is_applicable(mixin, kind)) {
-            return Err(Refusal::MixinNotApplicable { mixin: mixin.clone(), kind: kind.clone() });
+        let chains: Vec<(&CategoryId, Vec<&Mixin>)> =
+            mixins.iter().map(|mixin| (mixin, self.with_dependencies(mixin))).collect();
+        if let Some((mixin, _)) = chains.iter().find(|(_, chain)| !self.all_apply(chain, kind)) {
+            return Err(Refusal::MixinNotApplicable { mixin: (*mixin).clone(), kind: kind.clone() });
         }
         for family in template_families() {
-            let mut templates = mixins.iter().filter(|mixin| self.is_template_of(mixin, family));
+            let is_template = |chain: &[&Mixin]| chain.iter().skip(1).any(|mixin| mixin.id == *family);
+            let mut templates = chains.iter().filter(|(_, chain)| is_template(chain)).map(|(mixin, _)| *mixin);
             if let (Some(first), Some(second)) = (templates.next(), templates.next()) {
                 let (first, second) = (first.clone(), second.clone());
                 return Err(Refusal::TwoTemplates { family: family.clone(), first, second });

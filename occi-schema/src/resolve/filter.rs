@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::attribute::AttributeName;
 use crate::identifier::CategoryId;
-use crate::model::{Mode, Model};
+use crate::model::Model;
 use crate::parse::Filter;
 use crate::resolve::Refusal;
 use crate::resolve::attributes::insert;
@@ -34,7 +34,7 @@ impl Model {
         }
         for (name, raw) in &filter.attributes {
             let definition = self.attribute(name).ok_or_else(|| Refusal::UnknownFilterAttribute(name.clone()))?;
-            insert(&mut resolved.attributes, name, definition.coerce(raw, Mode::Interop)?)?;
+            insert(&mut resolved.attributes, name, definition.coerce(raw, self.mode())?)?;
         }
         Ok(resolved)
     }

@@ -12,7 +12,7 @@ mod user_mixin;
 
 pub use action::ResolvedAction;
 pub use filter::ResolvedFilter;
-pub use links::NewLink;
+pub use links::{LinkEnds, LinkTarget, NewLink};
 pub use new_entity::NewEntity;
 pub use refusal::{Refusal, RefusalClass};
 pub use update::{CurrentEntity, EntityUpdate};

@@ -26,6 +26,8 @@ pub struct NewEntity {
 impl Model {
     /// Decides what a creation means. `expected_kind` is that of the collection it was sent to, if it was sent to one.
     ///
+    /// The ends of links are to be paths where they are of this server: see [`EntityRequest::with_local_paths`].
+    ///
     /// # Errors
     /// [`Refusal`]: see its variants.
     pub fn resolve_new(
@@ -34,7 +36,7 @@ impl Model {
         expected_kind: Option<&CategoryId>,
         mode: Mode,
     ) -> Result<NewEntity, Refusal> {
-        let named = self.named_by(&request.categories)?;
+        let named = self.named_by(&request.categories, mode)?;
         let kind = named.kind.ok_or(Refusal::NoKind)?;
         if self.kind(&kind).is_none_or(|kind| !kind.instantiable) {
             return Err(Refusal::AbstractKind(kind));
@@ -48,6 +50,9 @@ impl Model {
         }
         let definitions = self.definitions(&kind, &named.mixins);
         let attributes = self.new_values(&kind, &definitions, &request.attributes, mode)?;
+        if self.descends_from(&kind, &LINK) {
+            self.check_ends(&kind, &attributes)?;
+        }
         let links = self.new_links(&request.links, mode)?;
         Ok(NewEntity { kind, mixins: named.mixins, attributes, links })
     }

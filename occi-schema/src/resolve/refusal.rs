@@ -24,6 +24,9 @@ pub enum Refusal {
         /// What it is.
         actual: Class,
     },
+    /// The client does not say the class of a category, which GFD.229 section 4.1 demands (strict mode; A-42).
+    #[error("{0} stands without its class: add class=\"kind\", \"mixin\" or \"action\"")]
+    NoClass(CategoryId),
     /// An action stands where kinds and mixins belong.
     #[error("{0} is an action: invoke it with ?action= instead")]
     ActionAsCategory(CategoryId),
@@ -125,6 +128,20 @@ pub enum Refusal {
     /// A link is given where none may be (a replacement, or within a link).
     #[error("links cannot be given here: create the link at its own location")]
     LinkNotAllowed,
+    /// A link starts at something that is no path of this server (ABUSE A32).
+    #[error("a link cannot start at `{0}`: give the path of a resource of this server as occi.core.source")]
+    ForeignSource(String),
+    /// A link of that kind points at something else than a path of this server, or any link at no plain path or URL.
+    #[error("a {kind} cannot point at `{target}`: give the path of a resource of this server")]
+    ForeignTarget {
+        /// The link's kind.
+        kind: CategoryId,
+        /// The start of the target.
+        target: String,
+    },
+    /// A link points at its own source.
+    #[error("a link cannot point back at its own source {0}: name another target")]
+    SelfLink(String),
     /// The kind of a link cannot be told.
     #[error("no kind of link points at `{0}`: name the link's kind as category and the target's kind as rel")]
     UnclearLink(String),
@@ -158,6 +175,17 @@ pub enum Refusal {
         /// The entity's kind.
         kind: CategoryId,
     },
+    /// A link starts at a resource of the wrong kind.
+    #[error("a {link} cannot start at a {source_kind}")]
+    WrongSource {
+        /// The link's kind.
+        link: CategoryId,
+        /// The source's kind.
+        source_kind: CategoryId,
+    },
+    /// A user mixin has attributes or actions, which GFD.185 section 3.4.1 does not support (strict mode; A-50).
+    #[error("{0} has attributes or actions: users can define mixins without, as tags")]
+    MoreThanATag(CategoryId),
     /// Only mixins can be defined by users.
     #[error("{0} is a {class}: users can define mixins only", class = .1.as_str())]
     NotAMixin(CategoryId, Class),
@@ -226,15 +254,17 @@ impl Refusal {
         }
     }
 
-    /// The class in a mode: strict servers answer 404 for unknown names, as GFD.185 section 3.6.8 says.
+    /// The class in a mode. Strict servers answer 404 for unknown names and actions, as GFD.185 section 3.6.8 says
+    /// and 400 for a mixin that does not apply, as GFD.221 section 5.3.4 says.
     #[must_use]
     pub fn class_in(&self, mode: Mode) -> RefusalClass {
         match self {
-            Self::UnknownCategory(_) | Self::UnknownAttribute { .. } | Self::UnknownFilterAttribute(_)
-                if mode == Mode::Strict =>
-            {
-                RefusalClass::NotFound
-            }
+            _ if mode == Mode::Interop => self.class(),
+            Self::UnknownCategory(_)
+            | Self::UnknownAttribute { .. }
+            | Self::UnknownFilterAttribute(_)
+            | Self::ActionNotOffered { .. } => RefusalClass::NotFound,
+            Self::MixinNotApplicable { .. } => RefusalClass::BadRequest,
             _ => self.class(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::attribute::{AttributeName, Change, Presence};
+use crate::category::Class;
 use crate::identifier::CategoryId;
 use crate::model::{Mode, Model};
 use crate::parse::EntityRequest;
@@ -51,7 +52,7 @@ impl Model {
         if !request.links.is_empty() && self.descends_from(current.kind, &LINK) {
             return Err(Refusal::LinkNotAllowed);
         }
-        let mut update = self.changed_mixins(request, current)?;
+        let mut update = self.changed_mixins(request, current, mode)?;
         self.change_attributes(&mut update, request, current, mode)?;
         update.links = self.new_links(&request.links, mode)?;
         Ok(update)
@@ -72,7 +73,7 @@ impl Model {
         if !request.links.is_empty() {
             return Err(Refusal::LinkNotAllowed);
         }
-        let mut update = self.changed_mixins(request, current)?;
+        let mut update = self.changed_mixins(request, current, mode)?;
         let is_named = |mixin: &CategoryId| request.categories.iter().any(|category| category.id == *mixin);
         let dropped = current.mixins.iter().filter(|mixin| is_user_mixin(mixin) && !is_named(mixin));
         update.mixins_removed.extend(dropped.cloned());
@@ -106,13 +107,18 @@ impl Model {
         current: CurrentEntity<'_>,
         mode: Mode,
     ) -> Result<EntityUpdate, Refusal> {
-        let named = crate::parse::CategoryReference::new(mixin.clone(), None);
+        let named = crate::parse::CategoryReference::new(mixin.clone(), Some(Class::Mixin));
         let request = EntityRequest { categories: vec![named], ..EntityRequest::default() };
         self.resolve_update(&request, current, mode)
     }
 
-    fn changed_mixins(&self, request: &EntityRequest, current: CurrentEntity<'_>) -> Result<EntityUpdate, Refusal> {
-        let named = self.named_by(&request.categories)?;
+    fn changed_mixins(
+        &self,
+        request: &EntityRequest,
+        current: CurrentEntity<'_>,
+        mode: Mode,
+    ) -> Result<EntityUpdate, Refusal> {
+        let named = self.named_by(&request.categories, mode)?;
         if let Some(requested) = named.kind.filter(|kind| kind != current.kind) {
             return Err(Refusal::KindChange { current: current.kind.clone(), requested });
         }

@@ -2,7 +2,7 @@
 
 use crate::category::{Category, Class, Mixin};
 use crate::identifier::CategoryId;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::parse::{CategoryReference, local_path};
 use crate::resolve::Refusal;
 use crate::well_known::{RESERVED_SCHEMES, template_families};
@@ -19,7 +19,8 @@ pub enum UserMixinDefinition {
 impl Model {
     /// Decides what the definition of a user mixin means. `base_url` is this server's own, for absolute locations.
     ///
-    /// A `rel` that is not defined here is left out, attributes and actions are ignored.
+    /// A `rel` that is not defined here is left out, attributes and actions are ignored, or in strict mode
+    /// refused.
     ///
     /// # Errors
     /// [`Refusal`]: no mixin, no location, a reserved scheme, or a clash with something that is defined.
@@ -33,6 +34,9 @@ impl Model {
         }
         if request.id.scheme().starts_with(RESERVED_SCHEMES) {
             return Err(Refusal::ReservedScheme(request.id.clone()));
+        }
+        if self.mode() == Mode::Strict && !(request.attributes.is_empty() && request.actions.is_empty()) {
+            return Err(Refusal::MoreThanATag(request.id.clone()));
         }
         let location = request.location.as_deref().ok_or_else(|| Refusal::NoLocation(request.id.clone()))?;
         let location = local_path(location, base_url).unwrap_or(location);

@@ -90,6 +90,12 @@ fn a_30_a_40_counts_lengths_and_depth_are_bounded() {
     assert!(plain(&format!("X-OCCI-Attribute: a={}", "1".repeat(limits.line_bytes))).is_err());
     assert!(plain(&format!("X-OCCI-Attribute: a=\"{}\"", "1".repeat(limits.value_bytes + 1))).is_err());
     assert!(plain(&format!("X-OCCI-Attribute: a={}", "1".repeat(limits.value_bytes + 1))).is_err());
+    let objects = format!("{{\"resources\":[{}]}}", vec!["{}"; limits.lines].join(","));
+    assert_eq!(
+        json(&objects).unwrap_err().to_string(),
+        "cannot read the request: expected at most 4096 objects, found more"
+    );
+    assert!(parse::mixins(MediaType::Json, &[], objects.as_bytes(), &limits).is_err());
     let deep = format!("{{\"attributes\":{{\"a\":{}1{}}}}}", "[".repeat(20_000), "]".repeat(20_000));
     assert_eq!(
         json(&deep).unwrap_err().to_string(),

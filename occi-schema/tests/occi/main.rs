@@ -3,10 +3,14 @@
 
 mod clients;
 mod hostile;
+mod legacy;
+mod links;
+mod listing;
 mod parsing;
 mod rendering;
 mod resolution;
 mod round_trip;
+mod strict;
 
 use occi_schema::{CategoryId, EntityRequest, Limits, MediaType, ParseError, parse};
 

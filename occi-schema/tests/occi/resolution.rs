@@ -15,7 +15,7 @@ use crate::{id, json, plain};
 const KIND: &str = r#"Category: compute; scheme="http://schemas.ogf.org/occi/infrastructure#"; class="kind""#;
 const OF_STORAGE: &str = r#"Category: storage; scheme="http://schemas.ogf.org/occi/infrastructure#"; class="kind""#;
 const SMALL_LINE: &str =
-    r#"Category: small; scheme="http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#""#;
+    r#"Category: small; scheme="http://schemas.ogf.org/occi/infrastructure/compute/template/1.1#"; class="mixin""#;
 const SSH_LINE: &str = r#"Category: ssh_key; scheme="http://schemas.ogf.org/occi/infrastructure/credentials#""#;
 const DEBIAN_LINE: &str = r#"Category: debian12; scheme="http://example.com/os_tpl#"; class="mixin""#;
 
@@ -119,11 +119,12 @@ fn c_101_to_c_103_values_are_checked() {
         "occi.compute.cores=\"abc\"",
         "occi.compute.cores=0",
         "occi.compute.architecture=\"sparc\"",
-        "occi.compute.hostname=\"not a name\"",
         "occi.compute.memory=-1",
     ] {
         assert_eq!(refused(&[KIND, &format!("X-OCCI-Attribute: {bad}")]), RefusalClass::BadRequest, "{bad}");
     }
+    let label = "X-OCCI-Attribute: occi.compute.hostname=\"dyso::e3769372\"";
+    assert!(create(&[KIND, label]).is_ok() && create_in(Mode::Strict, &[KIND, label]).is_err());
     let network = r#"Category: network; scheme="http://schemas.ogf.org/occi/infrastructure#""#;
     assert!(create(&[network, "X-OCCI-Attribute: occi.network.vlan=4095"]).is_ok());
     assert!(create(&[network, "X-OCCI-Attribute: occi.network.vlan=4096"]).is_err());

@@ -1,9 +1,18 @@
 //! What goes back: renderings, and failures in the rendering that was asked for.
 
-use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
-use occi_schema::{MediaType, ParseError, Rendered, render};
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use occi_schema::{MediaType, Mode, ParseError, RefusalClass, Rendered, render};
 
-use crate::{broker::BrokerError, store::StoreError};
+use crate::{
+    broker::{BrokerError, Shown},
+    store::StoreError,
+};
 
 /// Most bytes of header fields in an answer: what curl takes, and most proxies do not.
 const HEADER_LIMIT: usize = 256 << 10;
@@ -26,12 +35,12 @@ impl Failure {
         Self::Status(status, message.into())
     }
 
-    pub fn response(self, media: MediaType) -> HttpResponse {
+    pub fn response(self, media: MediaType, mode: Mode) -> HttpResponse {
         let (status, message) = match &self {
             Self::Unauthenticated => (401, "a token is needed: `tombolo token create` makes one".to_owned()),
             Self::NotAllowed(methods) => (405, format!("not here; allowed are {methods}")),
             Self::Status(status, message) => (*status, message.clone()),
-            Self::Broker(error) => (status_of(error), error.to_string()),
+            Self::Broker(error) => (status_of(error, mode), error.to_string()),
         };
         if status >= 500 {
             tracing::warn!(status, failure = ?self, "a request failed");
@@ -50,13 +59,20 @@ impl Failure {
     }
 }
 
-fn status_of(error: &BrokerError) -> u16 {
+fn status_of(error: &BrokerError, mode: Mode) -> u16 {
     match error {
+        BrokerError::Refused(refusal) => match refusal.class_in(mode) {
+            RefusalClass::BadRequest => 400,
+            RefusalClass::Forbidden => 403,
+            RefusalClass::NotFound => 404,
+            RefusalClass::Conflict => 409,
+        },
         BrokerError::Invalid(_) => 400,
         BrokerError::Forbidden(_) => 403,
         BrokerError::NotFound(_) => 404,
         BrokerError::Conflict(_) => 409,
         BrokerError::Gone(_) => 410,
+        BrokerError::TooMany(_) => 413,
         BrokerError::Store(_) | BrokerError::Internal(_) => 500,
         BrokerError::Unimplemented(_) => 501,
         BrokerError::Unavailable { .. } => 503,
@@ -85,7 +101,7 @@ impl From<ParseError> for Failure {
 pub fn rendered(status: u16, rendered: Rendered) -> HttpResponse {
     if rendered.header_bytes() > HEADER_LIMIT {
         let failure = Failure::status(413, "too much for header fields; ask for text/plain or application/occi+json");
-        return failure.response(MediaType::TextOcci);
+        return failure.response(MediaType::TextOcci, Mode::Interop);
     }
     finish(start(status), rendered)
 }
@@ -100,4 +116,23 @@ fn finish(mut response: HttpResponseBuilder, rendered: Rendered) -> HttpResponse
         response.append_header((name, value));
     }
     response.body(rendered.body)
+}
+
+/// The name of an entity's state (RFC 9110 section 8.8.3): it changes with every write to it or its links. Weak, since
+/// the same state has several renderings.
+pub fn entity_tag(shown: &Shown) -> String {
+    format!("W/\"{}-{}\"", shown.version, shown.links.len())
+}
+
+/// Whether a field like `If-Match` names the tag.
+pub fn names_tag(field: &str, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    field.split(',').any(|named| named.trim() == "*" || opaque(named) == opaque(tag))
+}
+
+/// Puts the tag into an answer.
+pub fn tag(response: &mut HttpResponse, tag: &str) {
+    if let Ok(value) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
 }

@@ -3,15 +3,20 @@
 mod answer;
 mod collection;
 mod entity;
+mod listing;
 mod query;
 mod received;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use occi_schema::{MediaType, OcciVersion, Purpose};
+use uuid::Uuid;
 
 use self::{answer::Failure, received::Received};
 use super::principal;
-use crate::{broker::Broker, store::entity::EntityId};
+use crate::{
+    broker::{Broker, BrokerError},
+    store::entity::EntityId,
+};
 
 /// Both are one interface (GFD.223 section 9).
 const QUERY_PATHS: [&str; 2] = ["/-/", "/.well-known/org/ogf/occi/-/"];
@@ -20,7 +25,7 @@ const QUERY_PATHS: [&str; 2] = ["/-/", "/.well-known/org/ogf/occi/-/"];
 enum Place {
     Query,
     Collection(String),
-    Entity(EntityId),
+    Entity(String, EntityId),
     Nowhere,
 }
 
@@ -33,8 +38,12 @@ impl Place {
             return Self::Collection(path.to_owned());
         }
         // An entity's last segment is its id within its kind's location (section 3.8 rule 12 of our notes).
-        match path.rsplit_once('/') {
-            Some(("/compute", id)) => id.parse().map_or(Self::Nowhere, |id| Self::Entity(EntityId(id))),
+        // Some clients put the whole `occi.core.id` there.
+        let read = |id: &str| id.strip_prefix("urn:uuid:").unwrap_or(id).parse::<Uuid>().ok();
+        match path.rsplit_once('/').and_then(|(collection, id)| Some((collection, read(id)?))) {
+            Some((collection, id)) if !collection.is_empty() => {
+                Self::Entity(format!("{collection}/{id}"), EntityId(id))
+            }
             _ => Self::Nowhere,
         }
     }
@@ -42,12 +51,16 @@ impl Place {
 
 /// Every request that no other door takes.
 pub async fn door(request: HttpRequest, broker: web::Data<Broker>, payload: web::Payload) -> HttpResponse {
-    let received = Received::new(&request, broker.public_url());
+    let received = Received::new(&request, &broker);
     // An error is shown in the rendering that was asked for, if there is one.
     let media = MediaType::negotiate(received.accept().as_deref(), Purpose::Single).unwrap_or(MediaType::TextPlain);
+    let tells_gone = broker.tells_gone_to(received.header("user-agent").unwrap_or_default());
     match lead(&request, &broker, received, payload).await {
         Ok(response) => response,
-        Err(failure) => failure.response(media),
+        Err(Failure::Broker(BrokerError::Gone(what))) if !tells_gone => {
+            Failure::from(BrokerError::NotFound(what)).response(media, broker.mode())
+        }
+        Err(failure) => failure.response(media, broker.mode()),
     }
 }
 
@@ -58,7 +71,12 @@ async fn lead(
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
     check_version(&received)?;
-    let place = Place::of(request.path());
+    // Some clients join a base that ends in a slash with a path that begins with one.
+    let mut path = request.path().to_owned();
+    while path.contains("//") {
+        path = path.replace("//", "/");
+    }
+    let place = Place::of(&path);
     let reading = matches!(received.method.as_str(), "GET" | "HEAD");
     // The query interface tells strangers how to speak to this server, and nothing else.
     if matches!(place, Place::Query) && reading {
@@ -72,13 +90,14 @@ async fn lead(
     match place {
         Place::Query => query::change(broker, &principal, &received).await,
         Place::Collection(path) => collection::serve(broker, &principal, &received, &path).await,
-        Place::Entity(id) => entity::serve(broker, &principal, &received, id).await,
+        Place::Entity(path, id) => entity::serve(broker, &principal, &received, &path, id).await,
         Place::Nowhere => match received.method.as_str() {
-            // A client may choose a path of its own by PUT; this server does not let it (GFD.185 section 3.4.4).
-            "PUT" => {
-                Err(Failure::status(400, "this server chooses the paths of entities; POST to their kind's collection"))
-            }
-            _ => Err(Failure::status(404, format!("there is nothing at {}", excerpt(request.path())))),
+            // A client may choose a path of its own by PUT, within limits (GFD.185 section 3.4.4).
+            "PUT" => Err(Failure::status(
+                400,
+                "an entity's path is its kind's location and a UUID; or POST to that location",
+            )),
+            _ => Err(Failure::status(404, format!("there is nothing at {}", excerpt(&path)))),
         },
     }
 }

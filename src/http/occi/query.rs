@@ -1,7 +1,7 @@
 //! `/-/`: the query interface (GFD.223 section 9).
 
 use actix_web::HttpResponse;
-use occi_schema::{Limits, Purpose, parse, render};
+use occi_schema::{Limits, OcciVersion, Purpose, parse, render};
 
 use super::{
     answer::{self, Failure},
@@ -24,10 +24,11 @@ pub async fn show(
         Some(principal) => broker.present_to(principal).await?,
         None => broker.present().await?,
     };
-    let model = present.model;
+    let client = OcciVersion::of_client(received.header("user-agent")).unwrap_or_default();
+    let model = present.model.for_version(client);
     let wanted = model.resolve_filter(&filter).map_err(BrokerError::from)?.categories;
-    let categories = model.categories().filter(|category| wanted.is_empty() || wanted.contains(category.id()));
-    Ok(answer::rendered(200, render::categories(media, &model, categories)))
+    let categories = model.queried(&wanted, client);
+    Ok(answer::rendered(200, render::categories(media, &model, categories).in_mode(model.mode())))
 }
 
 /// Defines or takes back mixins of the project.

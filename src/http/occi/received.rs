@@ -4,7 +4,7 @@ use occi_schema::{EntityRequest, Limits, MediaType, Purpose, parse};
 
 use super::answer::Failure;
 use crate::{
-    broker::{MOST_LISTED, Page},
+    broker::{Broker, MOST_AT_ONCE, Page},
     http::BODY_LIMIT,
 };
 
@@ -16,6 +16,7 @@ pub struct Received {
     pub action: Option<String>,
     /// The start of every URL in the answer: `http://host:port`.
     pub base: String,
+    legacy_json: bool,
     headers: Vec<(String, String)>,
     query: Vec<(String, String)>,
     /// Its body, once read.
@@ -23,8 +24,8 @@ pub struct Received {
 }
 
 impl Received {
-    /// A request to the server that the world knows as `public_url`, if it is configured.
-    pub fn new(request: &HttpRequest, public_url: Option<&str>) -> Self {
+    /// A request to this server, under the name that it is known by.
+    pub fn new(request: &HttpRequest, broker: &Broker) -> Self {
         // Fields that are no text are left out: nothing that is parsed here may have any other byte.
         let headers = request
             .headers()
@@ -36,8 +37,9 @@ impl Received {
         let query =
             web::Query::<Vec<(String, String)>>::from_query(&query).map_or_else(|_| Vec::new(), |query| query.0);
         let action = query.iter().find(|(name, _)| name == "action").map(|(_, term)| term.clone());
-        let base = public_url.map_or_else(|| base_of(request), str::to_owned);
-        Self { method: request.method().clone(), action, base, headers, query, body: Vec::new() }
+        let base = broker.public_url().map_or_else(|| base_of(request), str::to_owned);
+        let legacy_json = broker.speaks_legacy_json();
+        Self { method: request.method().clone(), action, base, legacy_json, headers, query, body: Vec::new() }
     }
 
     /// Reads the body, up to the limit.
@@ -70,17 +72,20 @@ impl Received {
     /// The rendering of the answer.
     pub fn answer_media(&self, purpose: Purpose) -> Result<MediaType, Failure> {
         MediaType::negotiate(self.accept().as_deref(), purpose)
+            .map(|media| media.with_legacy_json(self.legacy_json))
             .map_err(|error| Failure::status(error.status(), error.to_string()))
     }
 
     /// The entity that the request describes.
     pub fn entity(&self) -> Result<EntityRequest, Failure> {
-        Ok(parse::entity(self.request_media()?, &self.headers(), &self.body, &Limits::default())?)
+        let request = parse::entity(self.request_media()?, &self.headers(), &self.body, &Limits::default())?;
+        Ok(request.with_local_paths(&self.base))
     }
 
     /// The entities that the request describes: in JSON it may be several (GFD.223 section 11.3.1).
     pub fn entities(&self) -> Result<Vec<EntityRequest>, Failure> {
-        Ok(parse::entities(self.request_media()?, &self.headers(), &self.body, &Limits::default())?)
+        let requests = parse::entities(self.request_media()?, &self.headers(), &self.body, &Limits::default())?;
+        Ok(requests.into_iter().map(|request| request.with_local_paths(&self.base)).collect())
     }
 
     /// The part of the list that is asked for, if only a part is (GFD.223 section 7.2).
@@ -94,8 +99,8 @@ impl Received {
         };
         match (number("page")?, number("number")?) {
             (None, None) => Ok(None),
-            (Some(_), Some(most)) if most > MOST_LISTED => {
-                Err(Failure::status(413, format!("a page may have {MOST_LISTED} entities")))
+            (Some(_), Some(most)) if most > MOST_AT_ONCE => {
+                Err(Failure::status(413, format!("a page may have {MOST_AT_ONCE} entities")))
             }
             (Some(page), Some(most)) => Ok(Some(Page { skip: (page - 1).saturating_mul(most), most })),
             _ => Err(Failure::status(400, "page and number go together")),
@@ -105,6 +110,7 @@ impl Received {
     /// The rendering of the request.
     pub fn request_media(&self) -> Result<MediaType, Failure> {
         MediaType::of_request(self.header("content-type"), self.body.is_empty())
+            .map(|media| media.with_legacy_json(self.legacy_json))
             .map_err(|error| Failure::status(406, error.to_string()))
     }
 }

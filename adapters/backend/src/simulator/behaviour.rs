@@ -12,6 +12,8 @@ use crate::{Architecture, BackendError, Description, Limits};
 pub struct Behaviour {
     /// What it says of itself, and the limits that it enforces.
     pub description: Description,
+    /// Which optional parts of the contract it has.
+    pub parts: Parts,
     /// How long things take.
     pub delays: Delays,
     /// What fails, per operation, in this order.
@@ -29,9 +31,34 @@ impl Default for Behaviour {
                 limits: Limits { cores: 64, memory_mib: 256 * 1024, disk_bytes: 1 << 42, volume_bytes: 1 << 42 },
                 obstacle: None,
             },
+            parts: Parts::default(),
             delays: Delays::default(),
             faults: BTreeMap::new(),
         }
+    }
+}
+
+/// The optional parts of the contract; all of them by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// [`crate::Volumes`].
+    pub volumes: bool,
+    /// [`crate::Networks`].
+    pub networks: bool,
+    /// [`crate::Addresses`].
+    pub addresses: bool,
+    /// [`crate::SecurityGroups`].
+    pub security_groups: bool,
+}
+
+impl Parts {
+    /// Machines and nothing else.
+    pub const NONE: Self = Self { volumes: false, networks: false, addresses: false, security_groups: false };
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { volumes: true, networks: true, addresses: true, security_groups: true }
     }
 }
 
@@ -46,11 +73,19 @@ pub struct Delays {
     pub boot: Duration,
     /// From a stop to the stopped machine, unless it is switched off hard.
     pub stop: Duration,
+    /// From a suspend to the suspended machine.
+    pub suspend: Duration,
+    /// The saving of a disk, on top of the call.
+    pub save: Duration,
+    /// From the create, resize or copy of a volume to the volume that can be used.
+    pub volume: Duration,
+    /// From the create of a network to the network that is up.
+    pub network: Duration,
 }
 
 /// The calls of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "each is the call of the same name")]
+#[allow(missing_docs, reason = "each is the call of the same name, of the part that its own name names")]
 pub enum Operation {
     Describe,
     ProvideImage,
@@ -61,7 +96,40 @@ pub enum Operation {
     Start,
     Stop,
     Restart,
+    Suspend,
+    Resize,
+    Save,
     Delete,
+    CreateVolume,
+    Volume,
+    FindVolumeByTag,
+    Volumes,
+    SetVolumeOnline,
+    ResizeVolume,
+    CopyVolume,
+    DeleteVolume,
+    Attach,
+    Detach,
+    CreateNetwork,
+    Network,
+    FindNetworkByTag,
+    Networks,
+    SetNetworkUp,
+    ChangeNetwork,
+    DeleteNetwork,
+    Plug,
+    Unplug,
+    ReserveAddress,
+    Address,
+    FindAddressByTag,
+    ReleaseAddress,
+    CreateSecurityGroup,
+    SecurityGroup,
+    FindSecurityGroupByTag,
+    ChangeSecurityGroup,
+    DeleteSecurityGroup,
+    ApplySecurityGroup,
+    LiftSecurityGroup,
 }
 
 /// One failure.

@@ -1,24 +1,33 @@
 //! A backend in memory that can be told to be slow and to fail: a simulator, for tests and benchmarks of the broker
 //! itself. It says so in its description, and keeps every promise of the contract unless told otherwise.
 
+mod address_range;
+mod addresses;
 mod behaviour;
+mod images;
+mod inspection;
+mod interfaces;
 mod machines;
+mod mishaps;
+mod networks;
+mod security_groups;
+mod volumes;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use async_trait::async_trait;
-pub use behaviour::{Behaviour, Delays, Fault, Operation};
-use disk_image::ContentDigest;
-use futures_util::StreamExt;
+use addresses::SimulatedAddress;
+pub use behaviour::{Behaviour, Delays, Fault, Operation, Parts};
+use images::Images;
 use machines::SimulatedMachine;
+use networks::SimulatedNetwork;
 use tokio::time::Instant;
+use volumes::SimulatedVolume;
 
 use crate::{
-    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec,
-    MachineState, Progress, RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod,
+    AddressId, BackendError, IntentTag, InvalidName, MachineId, NetworkId, SecurityGroup, SecurityGroupId, VolumeId,
 };
 
 /// The simulated backend. Clones share one state, as two connections to one service would.
@@ -27,11 +36,17 @@ pub struct Simulator {
     state: Arc<Mutex<State>>,
 }
 
+/// All that the service knows. What joins two objects (an attachment, an interface, an applied group) is the
+/// machine's alone, so that it goes with the machine and nothing can disagree about it.
 #[derive(Default)]
 struct State {
     behaviour: Behaviour,
-    images: BTreeSet<ContentDigest>,
+    images: Images,
     machines: BTreeMap<MachineId, SimulatedMachine>,
+    volumes: BTreeMap<VolumeId, SimulatedVolume>,
+    networks: BTreeMap<NetworkId, SimulatedNetwork>,
+    addresses: BTreeMap<AddressId, SimulatedAddress>,
+    security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     calls: BTreeMap<Operation, u64>,
 }
 
@@ -40,43 +55,6 @@ impl Simulator {
     #[must_use]
     pub fn new(behaviour: Behaviour) -> Self {
         Self { state: Arc::new(Mutex::new(State { behaviour, ..State::default() })) }
-    }
-
-    /// Makes the next `times` calls of `operation` fail in the given way, after those ordered before.
-    pub fn inject(&self, operation: Operation, fault: Fault, times: usize) {
-        let mut state = self.lock();
-        let queue = state.behaviour.faults.entry(operation).or_default();
-        queue.extend(std::iter::repeat_n(fault, times));
-    }
-
-    /// How often an operation was called, failures included.
-    #[must_use]
-    pub fn calls(&self, operation: Operation) -> u64 {
-        self.lock().calls.get(&operation).copied().unwrap_or(0)
-    }
-
-    /// How many machines exist, of whatever state.
-    #[must_use]
-    pub fn machine_count(&self) -> usize {
-        self.lock().machines.len()
-    }
-
-    /// Whether the image was delivered.
-    #[must_use]
-    pub fn holds_image(&self, digest: &ContentDigest) -> bool {
-        self.lock().images.contains(digest)
-    }
-
-    /// Makes a machine vanish behind the broker's back.
-    pub fn vanish(&self, tag: IntentTag) {
-        self.lock().machines.retain(|_, machine| machine.spec.tag != tag);
-    }
-
-    /// Lets the guest switch itself off.
-    pub fn guest_powers_off(&self, tag: IntentTag) {
-        for machine in self.lock().machines.values_mut().filter(|machine| machine.spec.tag == tag) {
-            machine.settle(MachineState::Stopped, Some("the guest switched off"));
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -89,7 +67,7 @@ impl Simulator {
         let (delay, fault) = {
             let mut state = self.lock();
             *state.calls.entry(operation).or_default() += 1;
-            let fault = state.behaviour.faults.get_mut(&operation).and_then(std::collections::VecDeque::pop_front);
+            let fault = state.behaviour.faults.get_mut(&operation).and_then(VecDeque::pop_front);
             (state.behaviour.delays.call, fault)
         };
         if !delay.is_zero() {
@@ -103,16 +81,16 @@ impl Simulator {
         }
     }
 
-    fn with_machine<T>(
+    /// A call from its beginning to its answer. The effect happens at once, so a dropped call has had all of it or
+    /// none.
+    async fn perform<T: Send>(
         &self,
-        id: &MachineId,
-        change: impl FnOnce(&mut SimulatedMachine, &Delays) -> Result<T, BackendError>,
+        operation: Operation,
+        effect: impl FnOnce(&mut State, Instant) -> Result<T, BackendError> + Send,
     ) -> Result<T, BackendError> {
-        let mut state = self.lock();
-        let delays = state.behaviour.delays;
-        let machine =
-            state.machines.get_mut(id).ok_or_else(|| BackendError::NotFound(format!("a machine named {id}")))?;
-        change(machine, &delays)
+        let after = self.begin(operation).await?;
+        let done = effect(&mut self.lock(), Instant::now())?;
+        after.answer(done)
     }
 }
 
@@ -125,121 +103,38 @@ impl AfterEffect {
     }
 }
 
-#[async_trait]
-impl Backend for Simulator {
-    async fn describe(&self) -> Result<Description, BackendError> {
-        let after = self.begin(Operation::Describe).await?;
-        let description = self.lock().behaviour.description.clone();
-        after.answer(description)
+/// Where an object is going: it arrives by the clock, not by a task, so that a simulator needs no clean-up.
+#[derive(Debug, Clone, Copy)]
+struct Course<S> {
+    state: S,
+    arrival: Option<(Instant, S)>,
+}
+
+impl<S: Copy> Course<S> {
+    fn at_rest(state: S) -> Self {
+        Self { state, arrival: None }
     }
 
-    async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError> {
-        let after = self.begin(Operation::ProvideImage).await?;
-        if !self.lock().images.contains(&offer.digest) {
-            let mut stream = offer.source.stream();
-            let mut received = 0;
-            while let Some(chunk) = stream.next().await {
-                let chunk = chunk.map_err(|error| BackendError::Failed(format!("reading the image: {error}")))?;
-                received += chunk.len() as u64;
-                progress(received);
-            }
-            let pause = self.lock().behaviour.delays.image;
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-            if received != offer.size {
-                return Err(BackendError::Failed(format!(
-                    "image {} has {received} bytes, {} were announced",
-                    offer.digest, offer.size
-                )));
-            }
-            self.lock().images.insert(offer.digest);
+    fn through(state: S, at: Instant, then: S) -> Self {
+        Self { state, arrival: Some((at, then)) }
+    }
+
+    fn at(&self, now: Instant) -> S {
+        match self.arrival {
+            Some((at, state)) if at <= now => state,
+            _ => self.state,
         }
-        after.answer(())
     }
+}
 
-    async fn create(&self, spec: &MachineSpec) -> Result<Machine, BackendError> {
-        let after = self.begin(Operation::Create).await?;
-        let machine = {
-            let mut state = self.lock();
-            let limits = state.behaviour.description.limits;
-            if spec.cores > limits.cores || spec.memory_mib > limits.memory_mib || spec.disk_bytes > limits.disk_bytes {
-                return Err(BackendError::Refused("the machine is larger than this backend's limits".into()));
-            }
-            if !state.images.contains(&spec.image) {
-                return Err(BackendError::NotFound(format!("image {}", spec.image)));
-            }
-            let now = Instant::now();
-            let boot = state.behaviour.delays.boot;
-            let existing = state.machines.values().find(|machine| machine.spec.tag == spec.tag);
-            if let Some(existing) = existing {
-                existing.facts(now)
-            } else {
-                let machine = SimulatedMachine::building(spec.clone(), now + boot)?;
-                let facts = machine.facts(now);
-                state.machines.insert(facts.id.clone(), machine);
-                facts
-            }
-        };
-        after.answer(machine)
-    }
+/// Names follow from tags, so that one tag cannot make two objects and is found without a search.
+fn name<T>(kind: &str, tag: IntentTag) -> Result<T, BackendError>
+where
+    T: TryFrom<String, Error = InvalidName>,
+{
+    format!("{kind}-{tag}").try_into().map_err(|error: InvalidName| BackendError::Failed(error.to_string()))
+}
 
-    async fn machine(&self, id: &MachineId) -> Result<Machine, BackendError> {
-        let after = self.begin(Operation::Machine).await?;
-        let facts = self.with_machine(id, |machine, _| Ok(machine.facts(Instant::now())))?;
-        after.answer(facts)
-    }
-
-    async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError> {
-        let after = self.begin(Operation::FindByTag).await?;
-        let now = Instant::now();
-        let found = self.lock().machines.values().find(|m| m.spec.tag == tag).map(|m| m.facts(now));
-        after.answer(found)
-    }
-
-    async fn machines(&self) -> Result<Vec<Machine>, BackendError> {
-        let after = self.begin(Operation::Machines).await?;
-        let now = Instant::now();
-        let all = self.lock().machines.values().map(|machine| machine.facts(now)).collect();
-        after.answer(all)
-    }
-
-    async fn start(&self, id: &MachineId) -> Result<(), BackendError> {
-        let after = self.begin(Operation::Start).await?;
-        self.with_machine(id, |machine, delays| machine.start(Instant::now(), delays.boot))?;
-        after.answer(())
-    }
-
-    async fn stop(&self, id: &MachineId, method: StopMethod) -> Result<(), BackendError> {
-        let after = self.begin(Operation::Stop).await?;
-        self.with_machine(id, |machine, delays| {
-            let pause = if method == StopMethod::PowerOff { std::time::Duration::ZERO } else { delays.stop };
-            machine.stop(Instant::now(), pause)
-        })?;
-        after.answer(())
-    }
-
-    async fn restart(&self, id: &MachineId, _method: RestartMethod) -> Result<(), BackendError> {
-        let after = self.begin(Operation::Restart).await?;
-        self.with_machine(id, |machine, delays| machine.restart(Instant::now(), delays.boot))?;
-        after.answer(())
-    }
-
-    async fn suspend(&self, _id: &MachineId, _method: SuspendMethod) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("suspend machines".into()))
-    }
-
-    async fn resize(&self, _id: &MachineId, _size: &MachineSize) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("resize machines".into()))
-    }
-
-    async fn save(&self, _id: &MachineId, _method: SaveMethod) -> Result<SavedDisk, BackendError> {
-        Err(BackendError::Unsupported("save disks".into()))
-    }
-
-    async fn delete(&self, id: &MachineId) -> Result<(), BackendError> {
-        let after = self.begin(Operation::Delete).await?;
-        self.lock().machines.remove(id);
-        after.answer(())
-    }
+fn unknown(what: &str, id: impl std::fmt::Display) -> BackendError {
+    BackendError::NotFound(format!("{what} named {id}"))
 }

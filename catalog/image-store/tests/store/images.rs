@@ -113,3 +113,24 @@ proptest! {
         store.verify(&image.digest, &quiet).unwrap();
     }
 }
+
+#[test]
+fn bytes_that_come_in_pieces_are_the_same_image() {
+    let directory = TempDir::new().unwrap();
+    let store = ImageStore::open(directory.path()).unwrap();
+    let disk = Disk::patterned(1 << 20);
+    let pieces = || disk.bytes.chunks(70_001).map(|piece| Ok(piece.to_vec()));
+    let received = store.receive(1 << 20, pieces()).unwrap();
+    assert_eq!(received.digest, content_digest(&disk, &quiet).unwrap());
+    assert_eq!(fs::read(&received.path).unwrap(), disk.bytes);
+    assert!(received.stored_bytes < 1 << 20, "zeros became holes");
+
+    store.remove(&received.digest).unwrap();
+    let short = store.receive((1 << 20) + 1, pieces());
+    assert!(matches!(short, Err(StoreError::Incomplete { received: 1_048_576, .. })), "{short:?}");
+    let long = store.receive(1000, pieces());
+    assert!(matches!(long, Err(StoreError::Incomplete { .. })), "{long:?}");
+    let broken = store.receive(1 << 20, pieces().take(2).chain([Err(std::io::Error::other("the line broke"))]));
+    assert!(matches!(broken, Err(StoreError::Interrupted(_))), "{broken:?}");
+    assert!(names(directory.path()).is_empty(), "nothing is left of them");
+}

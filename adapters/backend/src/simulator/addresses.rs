@@ -1,0 +1,96 @@
+//! Reserved addresses.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use async_trait::async_trait;
+
+use super::{Operation, Simulator, State, name, unknown};
+use crate::{AddressId, AddressSpec, Addresses, BackendError, IntentTag, InterfaceTarget, ReservedAddress};
+
+/// Where addresses come from that nobody wished for: those for documentation (RFC 5737), which lead nowhere.
+const POOLS: [[u8; 3]; 2] = [[203, 0, 113], [198, 51, 100]];
+
+pub(super) struct SimulatedAddress {
+    id: AddressId,
+    tag: IntentTag,
+    pub(super) address: IpAddr,
+}
+
+impl State {
+    pub(super) fn reserved(&self, id: &AddressId) -> Result<&SimulatedAddress, BackendError> {
+        self.addresses.get(id).ok_or_else(|| unknown("a reserved address", id))
+    }
+
+    fn is_used(&self, id: &AddressId) -> bool {
+        self.interfaces_to(&InterfaceTarget::Address(id.clone())).next().is_some()
+    }
+
+    fn address_facts(&self, reserved: &SimulatedAddress) -> ReservedAddress {
+        let SimulatedAddress { id, tag, address } = reserved;
+        ReservedAddress { id: id.clone(), tag: *tag, address: *address, used: self.is_used(id) }
+    }
+
+    fn reserve(&mut self, spec: &AddressSpec) -> Result<ReservedAddress, BackendError> {
+        let id: AddressId = name("addr", spec.tag)?;
+        if let Some(existing) = self.addresses.get(&id) {
+            return Ok(self.address_facts(existing));
+        }
+        let taken = |address: IpAddr| self.addresses.values().any(|reserved| reserved.address == address);
+        let address = match spec.wanted {
+            Some(wanted) if !is_reservable(wanted) => {
+                return Err(BackendError::Refused(format!("{wanted} is no address that a machine could have")));
+            }
+            Some(wanted) if taken(wanted) => {
+                return Err(BackendError::Conflict(format!("the address {wanted} is reserved by another")));
+            }
+            Some(wanted) => wanted,
+            None => pooled()
+                .find(|address| !taken(*address))
+                .ok_or_else(|| BackendError::Capacity("all addresses are reserved: release one".into()))?,
+        };
+        let reserved = SimulatedAddress { id: id.clone(), tag: spec.tag, address };
+        let facts = self.address_facts(&reserved);
+        self.addresses.insert(id, reserved);
+        Ok(facts)
+    }
+
+    fn release(&mut self, id: &AddressId) -> Result<(), BackendError> {
+        if self.is_used(id) {
+            return Err(BackendError::Conflict(format!("a machine uses {id}: unplug its interface first")));
+        }
+        self.addresses.remove(id);
+        Ok(())
+    }
+}
+
+fn pooled() -> impl Iterator<Item = IpAddr> {
+    POOLS.into_iter().flat_map(|[a, b, c]| (1..255).map(move |d| Ipv4Addr::new(a, b, c, d).into()))
+}
+
+fn is_reservable(address: IpAddr) -> bool {
+    let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !(address.is_unspecified() || address.is_loopback() || address.is_multicast() || broadcast)
+}
+
+#[async_trait]
+impl Addresses for Simulator {
+    async fn reserve(&self, spec: &AddressSpec) -> Result<ReservedAddress, BackendError> {
+        self.perform(Operation::ReserveAddress, |state, _| state.reserve(spec)).await
+    }
+
+    async fn address(&self, id: &AddressId) -> Result<ReservedAddress, BackendError> {
+        self.perform(Operation::Address, |state, _| Ok(state.address_facts(state.reserved(id)?))).await
+    }
+
+    async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<ReservedAddress>, BackendError> {
+        let find = |state: &mut State, _| {
+            let found = state.addresses.get(&name("addr", tag)?);
+            Ok(found.map(|reserved| state.address_facts(reserved)))
+        };
+        self.perform(Operation::FindAddressByTag, find).await
+    }
+
+    async fn release(&self, id: &AddressId) -> Result<(), BackendError> {
+        self.perform(Operation::ReleaseAddress, |state, _| state.release(id)).await
+    }
+}

@@ -1,0 +1,42 @@
+//! What the kernel knows of a process: processor time and memory.
+
+use std::time::Duration;
+
+/// Ticks of /proc in a second; Linux has had no other number on the machines that we run on.
+const TICKS: u64 = 100;
+
+/// Processor time that the process has had so far, in user and kernel mode.
+pub fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("/proc/PID/stat of a process that we run");
+    // The name in parentheses may contain anything.
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_whitespace().collect());
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).expect("ticks in stat");
+    Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS)
+}
+
+/// Processor time that this thread has had so far: what others do on the machine does not count.
+pub fn own_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with schedstat");
+    Duration::from_nanos(text.split(' ').next().and_then(|time| time.parse().ok()).expect("a time in schedstat"))
+}
+
+/// Resident memory in MiB: now, and the most since [`reset_peak`].
+pub fn memory(pid: u32) -> (f64, f64) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc/PID/status");
+    let mebibytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line in status");
+        line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<f64>().expect("kB") / 1024.0
+    };
+    (mebibytes("VmRSS"), mebibytes("VmHWM"))
+}
+
+/// Lets the most resident memory be what it is now.
+pub fn reset_peak(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("/proc/PID/clear_refs of a process that we run");
+}
+
+/// How many processes wanted a processor in the last minute, on average.
+pub fn machine_load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(f64::NAN)
+}

@@ -1,0 +1,1 @@
+ALTER TABLE appliances DROP COLUMN project_id;

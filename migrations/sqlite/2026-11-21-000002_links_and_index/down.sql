@@ -1,0 +1,12 @@
+DROP TABLE entity_attributes;
+DROP TABLE entity_mixins;
+DROP INDEX sagas_by_blocker;
+DROP INDEX entities_by_kind;
+DROP INDEX entities_by_project;
+DROP INDEX entities_by_target;
+DROP INDEX entities_by_source;
+DELETE FROM entities WHERE source IS NOT NULL;
+ALTER TABLE entities DROP COLUMN target;
+ALTER TABLE entities DROP COLUMN source;
+ALTER TABLE entities RENAME COLUMN backend_id TO machine;
+CREATE INDEX entities_by_project ON entities (project_id, kind, id);

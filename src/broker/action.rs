@@ -1,0 +1,300 @@
+//! Actions: what a client asks of what exists.
+
+use std::time::Duration;
+
+use backend::{CopyPurpose, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
+use marketplace::{Appliance, ApplianceDraft, ApplianceName};
+use occi_schema::{
+    ActionRequest, CategoryId, Model, ResolvedAction, Value,
+    well_known::{
+        ADDRESS_DOWN, ADDRESS_UP, BACKUP, COMPUTE, DOWN, OFFLINE, ONLINE, RESIZE, RESTART, SAVE, SNAPSHOT, START, STOP,
+        SUSPEND, UP, attribute::STORAGE_SIZE,
+    },
+};
+use tokio::time::Instant;
+
+use super::{Broker, BrokerError, Selected, Shown, storage};
+use crate::{
+    dispatch::{self, Before, Change, PowerAction, SaveOrder},
+    login::Principal,
+    store::{
+        DbConnection, StoreError,
+        entity::{self, Entity, EntityId, EntityState},
+        saga,
+    },
+};
+
+/// For how long the answer to `save` waits until the new template can be used. The saving itself may take longer.
+const SAVE_WAIT: Duration = Duration::from_secs(25);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What an accepted action answers.
+#[derive(Debug)]
+pub enum Acted {
+    /// The entity as it is now.
+    Entity(Shown),
+    /// The template that is being made of it.
+    Template(Box<Model>, CategoryId),
+}
+
+/// What is done for an action.
+enum Deed {
+    Power(PowerAction),
+    Change(Change),
+    /// A volume of another size, and what it says of itself then.
+    Resize(u64, Value),
+    Save(SaveOrder),
+}
+
+struct Accepted {
+    entity: Entity,
+    deed: Deed,
+}
+
+impl Broker {
+    /// Accepts an action on an entity.
+    ///
+    /// # Errors
+    /// The action is unknown, or not applicable now; another one is under way.
+    pub async fn act(
+        &self,
+        principal: &Principal,
+        id: EntityId,
+        term: &str,
+        request: &ActionRequest,
+    ) -> Result<Acted, BrokerError> {
+        let model = self.present_to(principal).await?.model;
+        let entity = self.find(principal, id).await?;
+        let accepted = self.examine(&model, entity, term, request)?;
+        let template = match &accepted.deed {
+            Deed::Save(order) => Some(order.appliance.clone()),
+            _ => None,
+        };
+        self.carry_out_all(principal, term, vec![accepted]).await?;
+        match template {
+            Some(draft) => self.saved(id, &model, &draft).await,
+            None => self.show(principal, id).await.map(Acted::Entity),
+        }
+    }
+
+    /// Accepts an action on every entity of a collection, or on none.
+    ///
+    /// # Errors
+    /// As for one entity, for any of them; too many of them.
+    pub async fn act_on_all(
+        &self,
+        principal: &Principal,
+        selected: &Selected,
+        term: &str,
+        request: &ActionRequest,
+    ) -> Result<(), BrokerError> {
+        let model = self.present_to(principal).await?.model;
+        let mut members = self.members(principal, selected).await?;
+        // To start a class means that all run then; a test tool of the working group asks for just that (C-245).
+        if request.action.id == START {
+            members.retain(|entity| entity.kind != COMPUTE || entity.state != EntityState::Active);
+        }
+        let accepted = members.into_iter().map(|entity| self.examine(&model, entity, term, request));
+        let accepted = accepted.collect::<Result<Vec<_>, _>>()?;
+        self.carry_out_all(principal, term, accepted).await
+    }
+
+    fn examine(
+        &self,
+        model: &Model,
+        entity: Entity,
+        term: &str,
+        request: &ActionRequest,
+    ) -> Result<Accepted, BrokerError> {
+        let action = model.resolve_action(request, term, &entity.kind, &entity.mixins)?;
+        if !self.is_applicable(model, &entity, &action.id) {
+            let message = entity.state_message.map(|message| format!(" ({message})")).unwrap_or_default();
+            let (kind, id, state) = (entity.kind.term(), entity.id, entity.state.as_str());
+            return Err(BrokerError::Invalid(format!("{term} does not fit: {kind} {id} is {state}{message}")));
+        }
+        let deed = deed(&entity, &action)?;
+        Ok(Accepted { entity, deed })
+    }
+
+    async fn carry_out_all(
+        &self,
+        principal: &Principal,
+        term: &str,
+        accepted: Vec<Accepted>,
+    ) -> Result<(), BrokerError> {
+        let (count, action) = (accepted.len(), term.to_owned());
+        self.inner
+            .db
+            .write(move |connection| accepted.iter().try_for_each(|accepted| accepted.plan(connection, &action)))
+            .await?;
+        self.inner.dispatch.wake();
+        tracing::info!(user = %principal.user_name, action = %term, count, "accepted an action");
+        Ok(())
+    }
+
+    /// The template as it will be, when it can be used or when that takes long.
+    async fn saved(&self, id: EntityId, model: &Model, draft: &ApplianceDraft) -> Result<Acted, BrokerError> {
+        let deadline = Instant::now() + SAVE_WAIT;
+        let unfinished = || self.inner.db.read(move |connection| Ok(!saga::unfinished_of(connection, id)?.is_empty()));
+        while Instant::now() < deadline && unfinished().await? {
+            tokio::time::sleep(LOOK).await;
+        }
+        let mut model = model.clone();
+        let template = self.inner.models.template_mixin(&draft.name, &draft.title)?;
+        let id = template.id.clone();
+        model.add_mixin(template).map_err(|error| BrokerError::Internal(error.to_string()))?;
+        Ok(Acted::Template(Box::new(model), id))
+    }
+
+    /// Whether the state has a way for the action and there is something to go it: where nothing was made, only
+    /// deletion helps.
+    pub(super) fn is_applicable(&self, model: &Model, entity: &Entity, action: &CategoryId) -> bool {
+        self.applicable_actions(model, entity).contains(action)
+    }
+
+    /// What can be asked of the entity now, in the order of declaration.
+    pub(super) fn applicable_actions(&self, model: &Model, entity: &Entity) -> Vec<CategoryId> {
+        let mut allowed = model.applicable_actions(&entity.kind, &entity.mixins, entity.state.as_str());
+        if entity.backend_id.is_none() {
+            // A machine that is being made will run: who asks for that is not refused.
+            allowed.retain(|action| *action == START && entity.state == EntityState::Inactive);
+        }
+        allowed
+    }
+}
+
+impl Accepted {
+    fn plan(&self, connection: &mut DbConnection, term: &str) -> Result<(), StoreError> {
+        let (id, kind, state) = (self.entity.id, self.entity.kind.term(), self.entity.state);
+        // Somebody may have deleted or acted on it since it was read.
+        let now = entity::find(connection, self.entity.project, id)?;
+        let unfinished = saga::unfinished_of(connection, id)?;
+        // A client of the standard creates and then starts; here a creation starts by itself. What is asked is being
+        // done, or has just been.
+        if matches!(self.deed, Deed::Power(PowerAction::Start)) && state == EntityState::Inactive {
+            let arrived = now.as_ref().is_some_and(|now| now.state == EntityState::Active) && unfinished.is_empty();
+            if arrived || unfinished.iter().any(dispatch::leads_to_running) {
+                return Ok(());
+            }
+        }
+        let unchanged = now.is_some_and(|now| now.state == state);
+        if !unchanged || !unfinished.is_empty() {
+            let reason = format!("{kind} {id} is busy; try {term} again when it is at rest");
+            return Err(StoreError::Refused(reason));
+        }
+        match &self.deed {
+            Deed::Power(action) => dispatch::plan_power(connection, id, *action),
+            Deed::Save(order) => dispatch::plan_save(connection, id, order),
+            Deed::Change(change) => {
+                if *change == Change::Offline
+                    && let Some(link) = entity::links_to(connection, id)?.first()
+                {
+                    let reason =
+                        format!("{kind} {id} is in use by {} {}; delete that first", link.kind.term(), link.id);
+                    return Err(StoreError::Refused(reason));
+                }
+                dispatch::plan_change(connection, id, state, change.clone(), None)
+            }
+            Deed::Resize(bytes, size) => {
+                let Entity { mixins, attributes, specification, .. } = self.entity.clone();
+                let mut changed = attributes.clone();
+                changed.insert(STORAGE_SIZE.clone(), size.clone());
+                entity::set_description(connection, id, &mixins, &changed)?;
+                let before = Before { mixins, attributes, specification };
+                dispatch::plan_change(connection, id, state, Change::VolumeSize(*bytes), Some(before))
+            }
+        }
+    }
+}
+
+fn deed(entity: &Entity, action: &ResolvedAction) -> Result<Deed, BrokerError> {
+    let text = |name: &str| action.parameters.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value);
+    let method = text("method").and_then(Value::as_str);
+    let id = &action.id;
+    let power = |action| Ok(Deed::Power(action));
+    let change = |change| Ok(Deed::Change(change));
+    // The model has checked the method: what is not named here is the provider's choice.
+    if *id == START {
+        power(PowerAction::Start)
+    } else if *id == STOP {
+        power(PowerAction::Stop(match method {
+            Some("acpioff") => StopMethod::AcpiOff,
+            Some("poweroff") => StopMethod::PowerOff,
+            _ => StopMethod::Graceful,
+        }))
+    } else if *id == RESTART {
+        power(PowerAction::Restart(match method {
+            Some("warm") => RestartMethod::Warm,
+            Some("cold") => RestartMethod::Cold,
+            _ => RestartMethod::Graceful,
+        }))
+    } else if *id == SUSPEND {
+        power(PowerAction::Suspend(match method {
+            Some("hibernate") => SuspendMethod::Hibernate,
+            _ => SuspendMethod::Suspend,
+        }))
+    } else if *id == SAVE {
+        let method = if method == Some("deferred") { SaveMethod::Deferred } else { SaveMethod::Hot };
+        let wished = text("name").and_then(Value::as_str);
+        let appliance = appliance(entity.id, wished)?;
+        Ok(Deed::Save(SaveOrder { method, appliance, state: entity.state.as_str().to_owned() }))
+    } else if *id == UP || *id == ADDRESS_UP {
+        change(Change::Up)
+    } else if *id == DOWN || *id == ADDRESS_DOWN {
+        change(Change::Down)
+    } else if *id == ONLINE {
+        change(Change::Online)
+    } else if *id == OFFLINE {
+        change(Change::Offline)
+    } else if *id == BACKUP {
+        change(Change::Copy(CopyPurpose::Backup))
+    } else if *id == SNAPSHOT {
+        change(Change::Copy(CopyPurpose::Snapshot))
+    } else if *id == RESIZE {
+        let size = text("size").cloned().unwrap_or(Value::Float(0.0));
+        let bytes = storage::larger(entity, size.as_float().unwrap_or_default())?;
+        Ok(Deed::Resize(bytes, size))
+    } else {
+        Err(BrokerError::Unimplemented("this action"))
+    }
+}
+
+/// The appliance that a machine is saved as. Its name has to be unique for all projects, so the wish is only its
+/// beginning (GFD.224 section 3.1.1: the provider may override it).
+fn appliance(of: EntityId, wished: Option<&str>) -> Result<ApplianceDraft, BrokerError> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    let wish: String = wished.unwrap_or("saved").chars().take(40).map(plain).collect();
+    let wish = wish.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let wish = if wish.is_empty() { "saved" } else { wish };
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let name = format!("{wish}-{}", id.get(..12).unwrap_or(&id));
+    let title = wished.filter(|title| !title.trim().is_empty()).unwrap_or("Saved machine");
+    let title: String = title.chars().take(120).map(|c| if c == ',' || c.is_control() { ' ' } else { c }).collect();
+    let draft = ApplianceDraft {
+        name,
+        title,
+        description: format!("The disk of compute {of}"),
+        publisher: "this project".into(),
+    };
+    // Checked here, where somebody can still be told.
+    let checked = Appliance::try_from(draft.clone()).map_err(|error| BrokerError::Invalid(error.to_string()))?;
+    debug_assert!(ApplianceName::try_from(checked.name().as_str().to_owned()).is_ok());
+    Ok(draft)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saved_machines_have_names_of_their_own() {
+        for wish in [None, Some("snap1"), Some("Übung, 7\n"), Some(""), Some("   "), Some("--9--"), Some("x\r\ny")] {
+            let first = appliance(EntityId(uuid::Uuid::nil()), wish).unwrap();
+            assert!(Appliance::try_from(first.clone()).is_ok(), "{wish:?}");
+            assert_ne!(first.name, appliance(EntityId(uuid::Uuid::nil()), wish).unwrap().name);
+        }
+        assert!(appliance(EntityId(uuid::Uuid::nil()), Some("snap1")).unwrap().name.starts_with("snap1-"));
+        assert_eq!(appliance(EntityId(uuid::Uuid::nil()), Some("snap1")).unwrap().title, "snap1");
+        assert!(appliance(EntityId(uuid::Uuid::nil()), Some(&"x".repeat(5000))).is_ok());
+    }
+}

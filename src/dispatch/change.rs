@@ -1,0 +1,218 @@
+//! The saga that changes what exists: up and down, on- and offline, copies, sizes, properties.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use backend::{CopyPurpose, IntentTag, MachineSize, MachineState, NetworkSpec, Rule};
+use occi_schema::{AttributeName, CategoryId, Value};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    link, make,
+    object::{name, networks, security_groups, volumes},
+    order::Order,
+    power::wait_until,
+    saga::{Definition, Outcome, Run, StepFailure},
+    site::Sites,
+    work::{Work, failure},
+};
+use crate::store::{
+    DbConnection, StoreError,
+    entity::{self, EntityState},
+    saga::Saga,
+};
+
+pub const NAME: &str = "change";
+
+const ASK: &str = "ask";
+const ARRIVE: &str = "arrive";
+
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What is asked of something that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "change", content = "to")]
+pub enum Change {
+    /// A network or reserved address carries traffic.
+    Up,
+    /// It carries none.
+    Down,
+    /// A volume can be used.
+    Online,
+    /// It cannot.
+    Offline,
+    /// A copy of a volume.
+    Copy(CopyPurpose),
+    /// A volume of this many bytes.
+    VolumeSize(u64),
+    /// A machine of this size.
+    MachineSize(MachineSize),
+    /// A network with these properties.
+    Network(NetworkSpec),
+    /// A security group with these rules.
+    Rules(Vec<Rule>),
+    /// A link that was parted is joined as its specification says now.
+    Rejoin,
+}
+
+impl Change {
+    /// What the owner sees meanwhile.
+    pub fn announcement(&self) -> &'static str {
+        match self {
+            Self::Up => "going up",
+            Self::Down => "going down",
+            Self::Online => "going online",
+            Self::Offline => "going offline",
+            Self::Copy(CopyPurpose::Backup) => "being backed up",
+            Self::Copy(CopyPurpose::Snapshot) => "a snapshot is being taken",
+            Self::VolumeSize(_) | Self::MachineSize(_) => "being resized",
+            Self::Network(_) | Self::Rules(_) => "being changed",
+            Self::Rejoin => "being joined anew",
+        }
+    }
+
+    fn destination(&self, before: EntityState) -> EntityState {
+        match self {
+            Self::Up | Self::Rejoin => EntityState::Active,
+            Self::Down => EntityState::Inactive,
+            Self::Online => EntityState::Online,
+            Self::Offline => EntityState::Offline,
+            _ => before,
+        }
+    }
+}
+
+/// What the entity said of itself before the change; it says so again when the change is undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its mixins.
+    pub mixins: Vec<CategoryId>,
+    /// Its attributes.
+    pub attributes: BTreeMap<AttributeName, Value>,
+    /// What its site was asked for.
+    pub specification: serde_json::Value,
+}
+
+/// A change, and the way back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What is asked.
+    pub change: Change,
+    /// The state at the beginning.
+    pub state: String,
+    /// The description at the beginning, where the change alters it.
+    pub before: Option<Before>,
+}
+
+impl Plan {
+    fn of(saga: &Saga) -> Result<Self, StepFailure> {
+        serde_json::from_value(saga.parameters.clone()).map_err(|error| {
+            StepFailure::Lasting(format!("the parameters of saga {} are unreadable: {error}", saga.id))
+        })
+    }
+
+    fn state_before(&self) -> EntityState {
+        self.state.parse().unwrap_or(EntityState::Error)
+    }
+}
+
+pub struct Changing {
+    sites: Sites,
+}
+
+impl Changing {
+    pub fn new(sites: Sites) -> Self {
+        Self { sites }
+    }
+
+    async fn ask(run: &Run, work: &Work, change: &Change) -> Result<(), StepFailure> {
+        let backend = work.site.backend.as_ref();
+        if *change == Change::Rejoin {
+            link::leave(run, work).await?;
+            return link::join(run, work).await;
+        }
+        let missing = || StepFailure::Lasting(format!("there is no {} at its site", work.order.noun()));
+        let id = work.entity.backend_id.as_deref().ok_or_else(missing)?;
+        let asked = async {
+            match (change, &work.order) {
+                // A reservation is the broker's word: an address that is not used carries nothing anyway.
+                (Change::Up | Change::Down, Order::Address(_)) => Ok(()),
+                (Change::Up, _) => networks(backend)?.set_up(&name(id)?, true).await,
+                (Change::Down, _) => networks(backend)?.set_up(&name(id)?, false).await,
+                (Change::Online, _) => volumes(backend)?.set_online(&name(id)?, true).await,
+                (Change::Offline, _) => volumes(backend)?.set_online(&name(id)?, false).await,
+                (Change::Copy(purpose), _) => volumes(backend)?.copy(&name(id)?, *purpose, copy_tag(run.saga.id)).await,
+                (Change::VolumeSize(bytes), _) => volumes(backend)?.resize(&name(id)?, *bytes).await,
+                (Change::MachineSize(size), _) => backend.resize(&name(id)?, size).await,
+                (Change::Network(spec), _) => networks(backend)?.change(&name(id)?, spec).await,
+                (Change::Rules(rules), _) => security_groups(backend)?.change(&name(id)?, rules).await,
+                (Change::Rejoin, _) => Ok(()),
+            }
+        };
+        asked.await.map_err(|error| failure(&error))
+    }
+}
+
+/// One copy for one saga, however often it is asked for.
+fn copy_tag(saga: Uuid) -> IntentTag {
+    IntentTag(saga)
+}
+
+#[async_trait]
+impl Definition for Changing {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[ASK, ARRIVE]
+    }
+
+    fn is_interruptible(&self, step: &'static str) -> bool {
+        step != ASK
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(PATIENCE)
+    }
+
+    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+        let work = Work::of(run, &self.sites).await?;
+        let plan = Plan::of(&run.saga)?;
+        if step == ASK {
+            return Self::ask(run, &work, &plan.change).await;
+        }
+        match (&plan.change, plan.state_before()) {
+            (Change::Rejoin, _) => Ok(()),
+            (Change::MachineSize(_), EntityState::Active) => {
+                wait_until(&work, |machine| machine.state == MachineState::Running).await.map(|_| ())
+            }
+            (Change::MachineSize(_), _) => Ok(()),
+            _ => make::wait_until_ready(&work).await.map(|_| ()),
+        }
+    }
+
+    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<(), StepFailure> {
+        // What was asked of a backend cannot be taken back; what the owner sees is.
+        Ok(())
+    }
+
+    fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
+        let Ok(plan) = Plan::of(saga) else {
+            return Ok(());
+        };
+        let before = plan.state_before();
+        let Outcome::Undone(reason) = outcome else {
+            return entity::set_state(connection, saga.entity, plan.change.destination(before), None);
+        };
+        if let Some(description) = &plan.before {
+            entity::set_description(connection, saga.entity, &description.mixins, &description.attributes)?;
+            entity::set_specification(connection, saga.entity, &description.specification)?;
+        }
+        let message = format!("{} failed: {reason}", plan.change.announcement());
+        // A link that could not be joined anew is apart.
+        let state = if plan.change == Change::Rejoin { EntityState::Error } else { before };
+        entity::set_state(connection, saga.entity, state, Some(&message))
+    }
+}

@@ -1,0 +1,156 @@
+//! The saga that makes a volume, a network, a security group, or reserves an address.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::{
+    object::{self, Object, Standing},
+    order::Order,
+    saga::{Definition, Outcome, Run, StepFailure},
+    site::Sites,
+    work::{Work, failure, say},
+};
+use crate::store::{
+    DbConnection, StoreError,
+    entity::{self, Entity, EntityState},
+    intent,
+    saga::Saga,
+};
+
+pub const NAME: &str = "make";
+
+const CREATE: &str = "create";
+const ARRIVE: &str = "arrive";
+
+/// For how long a site may be out of reach before a creation is given up.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// For how long something that is being made or changed may take.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(600);
+const LOOK: Duration = Duration::from_millis(100);
+
+pub struct Make {
+    sites: Sites,
+}
+
+impl Make {
+    pub fn new(sites: Sites) -> Self {
+        Self { sites }
+    }
+}
+
+#[async_trait]
+impl Definition for Make {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[CREATE, ARRIVE]
+    }
+
+    fn is_interruptible(&self, step: &'static str) -> bool {
+        step != CREATE
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(PATIENCE)
+    }
+
+    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+        let work = Work::of(run, &self.sites).await?;
+        let backend = work.site.backend.as_ref();
+        let (id, tag) = (run.saga.entity, work.order.tag());
+        if step == CREATE {
+            say(run, &format!("creating the {} at site {}", work.order.noun(), work.site.name)).await?;
+            let made = object::find_or_create(backend, &work.order).await.map_err(|error| failure(&error))?;
+            run.write(move |connection| {
+                intent::settle(connection, tag, Some(&made.backend_id))?;
+                entity::set_backend_id(connection, id, Some(&made.backend_id))
+            })
+            .await?;
+            return Ok(());
+        }
+        let made = wait_until_ready(&work).await?;
+        object::bring_to_rest(backend, &work.order, &made.backend_id).await.map_err(|error| failure(&error))?;
+        run.write(move |connection| add_attributes(connection, id, &made)).await?;
+        Ok(())
+    }
+
+    async fn undo(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+        if step != CREATE {
+            return Ok(());
+        }
+        let work = Work::of(run, &self.sites).await?;
+        remove(run, &work).await
+    }
+
+    fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
+        let Outcome::Undone(reason) = outcome else {
+            let order = entity::find_for_dispatch(connection, saga.entity)?.and_then(|made| Order::of(&made).ok());
+            let state = match order {
+                Some(Order::Volume(_)) => EntityState::Offline,
+                Some(Order::SecurityGroup(_)) => EntityState::Active,
+                _ => EntityState::Inactive,
+            };
+            return entity::set_state(connection, saga.entity, state, None);
+        };
+        entity::set_state(connection, saga.entity, EntityState::Error, Some(reason))
+    }
+}
+
+/// Looks at the entity's thing until nothing is being done with it.
+pub async fn wait_until_ready(work: &Work) -> Result<Object, StepFailure> {
+    let Some(id) = &work.entity.backend_id else {
+        return Err(StepFailure::Lasting(format!("there is no {} at site {}", work.order.noun(), work.site.name)));
+    };
+    let deadline = Instant::now() + ARRIVAL_LIMIT;
+    loop {
+        let seen = object::look(work.site.backend.as_ref(), &work.order, id).await.map_err(|error| failure(&error))?;
+        match seen.standing {
+            Standing::Ready => return Ok(seen),
+            Standing::Failed(reason) => {
+                return Err(StepFailure::Lasting(format!("the {} failed: {reason}", work.order.noun())));
+            }
+            Standing::UnderWay if Instant::now() >= deadline => {
+                let seconds = ARRIVAL_LIMIT.as_secs();
+                return Err(StepFailure::Lasting(format!("the {} is not ready after {seconds} s", work.order.noun())));
+            }
+            Standing::UnderWay => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// Removes whatever carries the entity's tag, and records that there is nothing.
+pub async fn remove(run: &Run, work: &Work) -> Result<(), StepFailure> {
+    let backend = work.site.backend.as_ref();
+    let known = match &work.entity.backend_id {
+        Some(id) => Some(id.clone()),
+        None => {
+            let found = object::find(backend, &work.order).await.map_err(|error| failure(&error))?;
+            found.map(|object| object.backend_id)
+        }
+    };
+    if let Some(id) = known {
+        object::delete(backend, &work.order, &id).await.map_err(|error| failure(&error))?;
+    }
+    let (entity, tag) = (run.saga.entity, work.order.tag());
+    run.write(move |connection| {
+        intent::settle(connection, tag, None)?;
+        entity::set_backend_id(connection, entity, None)
+    })
+    .await?;
+    Ok(())
+}
+
+fn add_attributes(connection: &mut DbConnection, id: entity::EntityId, made: &Object) -> Result<(), StoreError> {
+    let Some(Entity { mixins, mut attributes, .. }) = entity::find_for_dispatch(connection, id)? else {
+        return Ok(());
+    };
+    if made.attributes.is_empty() {
+        return Ok(());
+    }
+    attributes.extend(made.attributes.clone());
+    entity::set_description(connection, id, &mixins, &attributes)
+}

@@ -1,0 +1,55 @@
+//! What the steps of every saga share: the entity at hand, its site, and words for its owner.
+
+use std::sync::Arc;
+
+use backend::{BackendError, MachineSpec};
+
+use super::{
+    order::Order,
+    saga::{Run, StepFailure},
+    site::{Site, Sites},
+};
+use crate::store::entity::{self, Entity};
+
+/// What the steps of an entity's sagas need.
+pub struct Work {
+    pub entity: Entity,
+    pub order: Order,
+    pub site: Arc<Site>,
+}
+
+impl Work {
+    pub async fn of(run: &Run, sites: &Sites) -> Result<Self, StepFailure> {
+        let id = run.saga.entity;
+        let entity = run
+            .read(move |connection| entity::find_for_dispatch(connection, id))
+            .await?
+            .ok_or_else(|| StepFailure::Lasting(format!("entity {id} does not exist")))?;
+        let order = Order::of(&entity).map_err(StepFailure::Lasting)?;
+        // A site may come back into the configuration, so this is no lasting failure.
+        let site = sites.get(&entity.site).map(Arc::clone).ok_or_else(|| {
+            StepFailure::Passing(format!("site {} is not in the configuration any more", entity.site))
+        })?;
+        Ok(Self { entity, order, site })
+    }
+
+    /// The machine that is wanted, where the entity is a compute.
+    pub fn machine(&self) -> Result<&MachineSpec, StepFailure> {
+        match &self.order {
+            Order::Machine(spec) => Ok(spec),
+            other => Err(StepFailure::Lasting(format!("{} is a {} and no machine", self.entity.id, other.noun()))),
+        }
+    }
+}
+
+/// Shows the owner what is going on.
+pub async fn say(run: &Run, message: &str) -> Result<(), StepFailure> {
+    let (entity, message) = (run.saga.entity, message.to_owned());
+    run.write(move |connection| entity::set_message(connection, entity, Some(&message))).await?;
+    Ok(())
+}
+
+/// Whether a backend's error may pass.
+pub fn failure(error: &BackendError) -> StepFailure {
+    if error.is_transient() { StepFailure::Passing(error.to_string()) } else { StepFailure::Lasting(error.to_string()) }
+}

@@ -1,0 +1,313 @@
+//! The same story on SQLite and on a real PostgreSQL: what is written is read back, and nothing is lost between
+//! writers.
+
+mod cached;
+mod migration;
+mod selection;
+mod speed;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use backend::IntentTag;
+use marketplace::{
+    Appliance, ApplianceDraft, ApplianceVersion, Architecture, PublicationTime, Requirements, VersionDraft,
+};
+use occi_schema::{AttributeName, Value, well_known};
+use uuid::Uuid;
+
+use super::{
+    Db, StoreError, Timestamp, appliance,
+    connection::connect,
+    entity::{self, Entity, EntityId, EntityState, Facts},
+    intent, member,
+    saga::{self, NewSaga, SagaState},
+};
+
+/// A PostgreSQL of the test's own, from Debian's package, on a Unix socket in a temporary directory.
+struct Postgres {
+    directory: tempfile::TempDir,
+    server: Child,
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let programs = std::fs::read_dir("/usr/lib/postgresql")
+            .expect("PostgreSQL is missing: scripts/install-dependencies test")
+            .map(|version| version.unwrap().path().join("bin"))
+            .find(|bin| bin.join("initdb").exists())
+            .expect("initdb is missing: scripts/install-dependencies test");
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        // PostgreSQL refuses to run as root.
+        if rustix::process::geteuid().is_root() {
+            let owned = Command::new("chown").arg("-R").arg("postgres").arg(directory.path()).status().unwrap();
+            assert!(owned.success());
+        }
+        let made = unprivileged(&programs.join("initdb"))
+            .args(["-A", "trust", "-U", "tester", "--no-sync", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let server = unprivileged(&programs.join("postgres"))
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .arg(directory.path())
+            .arg("-D")
+            .arg(&data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { directory, server }
+    }
+
+    fn address(&self) -> String {
+        let host: String = self.directory.path().to_str().unwrap().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        format!("postgres://tester@{host}/postgres")
+    }
+
+    fn await_start(&self) {
+        for _ in 0..200 {
+            if connect(&self.address()).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{}", connect(&self.address()).err().unwrap());
+    }
+
+    fn open(&self) -> Db {
+        Db::open(&self.address()).unwrap()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let data: PathBuf = self.directory.path().join("data/postmaster.pid");
+        let pid = std::fs::read_to_string(data).ok().and_then(|text| text.lines().next()?.parse().ok());
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        }
+        let _ = self.server.wait();
+    }
+}
+
+fn unprivileged(program: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--"]).arg(program).current_dir("/");
+    command
+}
+
+fn sqlite(directory: &tempfile::TempDir) -> Db {
+    Db::open(directory.path().join("t.sqlite").to_str().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_holds_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = directory.path().join("t.sqlite").to_str().unwrap().to_owned();
+    let former = migration::entity_of_before(&address);
+    migration::entity_is_found(&sqlite(&directory), former).await;
+    migration::back_and_forth(&address).unwrap();
+    entities_and_sagas(&sqlite(&directory)).await;
+    appliances(&sqlite(&directory)).await;
+    one_claim_each(&sqlite(&directory)).await;
+    selection::selections(&sqlite(&directory)).await;
+    cached::nothing_is_stale(&sqlite(&directory), &sqlite(&directory)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_holds_on_postgresql() {
+    let postgres = Postgres::start();
+    let former = tokio::task::block_in_place(|| {
+        postgres.await_start();
+        migration::entity_of_before(&postgres.address())
+    });
+    let db = tokio::task::block_in_place(|| postgres.open());
+    migration::entity_is_found(&db, former).await;
+    tokio::task::block_in_place(|| migration::back_and_forth(&postgres.address())).unwrap();
+    let db = tokio::task::block_in_place(|| postgres.open());
+    entities_and_sagas(&db).await;
+    appliances(&db).await;
+    one_claim_each(&db).await;
+    selection::selections(&db).await;
+    // A second replica migrates nothing and sees the same.
+    let replica = tokio::task::block_in_place(|| postgres.open());
+    assert!(!replica.read(|connection| appliance::offered(connection, None)).await.unwrap().is_empty());
+    cached::nothing_is_stale(&db, &replica).await;
+}
+
+fn entity(project: member::ProjectId) -> Entity {
+    let cores: AttributeName = well_known::attribute::CORES.clone();
+    let title = well_known::attribute::TITLE.clone();
+    Entity {
+        id: EntityId(Uuid::now_v7()),
+        project,
+        kind: well_known::COMPUTE.clone(),
+        mixins: vec![well_known::SMALL.clone()],
+        attributes: BTreeMap::from([(cores, Value::Integer(2)), (title, Value::from("教室 \"1\"\n"))]),
+        state: EntityState::Inactive,
+        state_message: Some("accepted".into()),
+        site: "lab".into(),
+        placement: serde_json::json!({"site": "lab"}),
+        specification: serde_json::json!({"memory_mib": 1024}),
+        backend_id: None,
+        facts: Facts::default(),
+        source: None,
+        target: None,
+        version: 1,
+        updated_at: Timestamp::now(),
+    }
+}
+
+async fn project(db: &Db, name: &'static str) -> member::ProjectId {
+    db.write(move |connection| member::ensure_project(connection, name)).await.unwrap()
+}
+
+async fn entities_and_sagas(db: &Db) {
+    let project = project(db, "p").await;
+    let stranger = self::project(db, "q").await;
+    let new = entity(project);
+    let (id, tag) = (new.id, IntentTag(Uuid::now_v7()));
+    let first = NewSaga { id: Uuid::now_v7(), name: "provision", entity: id, blocked_by: None, parameters: 1.into() };
+    let second = NewSaga { id: Uuid::now_v7(), name: "removal", blocked_by: Some(first.id), ..first.clone() };
+    let (expected, blocked) = (new.clone(), second.id);
+    db.write(move |connection| {
+        entity::insert(connection, &new)?;
+        intent::insert(connection, tag, id, first.id, "lab")?;
+        saga::insert(connection, &first)?;
+        saga::insert(connection, &second)
+    })
+    .await
+    .unwrap();
+
+    let found = db.read(move |connection| entity::find(connection, project, id)).await.unwrap().unwrap();
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+    assert!(db.read(move |connection| entity::find(connection, stranger, id)).await.unwrap().is_none());
+
+    let machine: backend::MachineId = "vm-1".parse().unwrap();
+    db.write(move |connection| {
+        intent::settle(connection, tag, Some(machine.as_str()))?;
+        entity::set_backend_id(connection, id, Some(machine.as_str()))?;
+        entity::set_state(connection, id, EntityState::Active, None)
+    })
+    .await
+    .unwrap();
+    let found = db.read(|connection| entity::with_backend_id_at(connection, "lab", None, 10)).await.unwrap();
+    assert_eq!((found.len(), found[0].state, found[0].version), (1, EntityState::Active, 3));
+
+    let lease = Duration::from_secs(60);
+    let mut claimed = db.write(move |connection| saga::claim(connection, "me", lease, 10)).await.unwrap();
+    let held = claimed.pop().unwrap();
+    assert!(claimed.is_empty() && held.id != blocked, "a blocked saga waits");
+    db.write(move |connection| saga::request_cancel(connection, held.id)).await.unwrap();
+    assert!(db.write(move |connection| saga::renew(connection, held.id, held.fence, lease)).await.unwrap());
+    let stale = db.write(move |connection| saga::renew(connection, held.id, held.fence - 1, lease)).await;
+    assert!(matches!(stale, Err(StoreError::Fenced(_))));
+    db.write(move |connection| {
+        saga::log(connection, held.id, "step", "begin", None)?;
+        saga::log(connection, held.id, "step", "done", None)?;
+        saga::advance(connection, &held, SagaState::Done, 1, None)
+    })
+    .await
+    .unwrap();
+    let next = db.write(move |connection| saga::claim(connection, "me", lease, 10)).await.unwrap();
+    assert_eq!(next.first().map(|saga| saga.id), Some(blocked), "the end of one is the turn of the next");
+    assert_eq!(db.read(move |connection| saga::events(connection, id)).await.unwrap().len(), 2);
+
+    db.write(move |connection| entity::request_removal(connection, id)).await.unwrap();
+    assert!(db.read(move |connection| entity::find(connection, project, id)).await.unwrap().is_none());
+    db.write(move |connection| entity::remove(connection, id)).await.unwrap();
+    assert!(db.read(|connection| saga::unfinished(connection, 10)).await.unwrap().is_empty(), "they go with it");
+}
+
+async fn appliances(db: &Db) {
+    let appliance = |title: &str| {
+        let draft =
+            ApplianceDraft { name: "debian".into(), title: title.into(), publisher: "us".into(), ..Default::default() };
+        Appliance::try_from(draft).unwrap()
+    };
+    let version = |label: &str, published_at: i64| {
+        ApplianceVersion::try_from(VersionDraft {
+            label: label.into(),
+            image: disk_image::ContentDigest::from_bytes([7; 32]),
+            image_bytes: 1 << 33,
+            requirements: Requirements {
+                architecture: Architecture::X86_64,
+                cores: 1,
+                memory_mib: 64,
+                disk_bytes: 1 << 33,
+            },
+            published_at: PublicationTime(published_at),
+            withdrawn: false,
+        })
+        .unwrap()
+    };
+    for (title, label, at) in [("Old", "1", 1), ("New", "2", 2)] {
+        let (appliance, version) = (appliance(title), version(label, at));
+        db.write(move |connection| appliance::publish(connection, &appliance, &version)).await.unwrap();
+    }
+    let (again, same) = (appliance("New"), version("2", 3));
+    let twice = db.write(move |connection| appliance::publish(connection, &again, &same)).await;
+    assert!(twice.unwrap_err().is_duplicate());
+    let offered = db.read(|connection| appliance::offered(connection, None)).await.unwrap();
+    assert_eq!((offered[0].appliance.title(), offered[0].version.clone()), ("New", version("2", 2)));
+    let name = offered[0].appliance.name().clone();
+    let withdrawn = db.write(move |connection| appliance::withdraw(connection, &name, Some("2"))).await.unwrap();
+    assert_eq!(withdrawn, 1);
+    assert_eq!(
+        db.read(|connection| appliance::offered(connection, None)).await.unwrap()[0].version.label().as_str(),
+        "1"
+    );
+    assert_eq!(db.read(appliance::oldest_offered).await.unwrap().as_deref(), Some("debian"));
+}
+
+/// Many claim at once; each saga has one owner.
+async fn one_claim_each(db: &Db) {
+    const SAGAS: usize = 40;
+    let project = project(db, "p").await;
+    for _ in 0..SAGAS {
+        let new = entity(project);
+        db.write(move |connection| {
+            entity::insert(connection, &new)?;
+            let id = Uuid::now_v7();
+            let parameters = serde_json::Value::Null;
+            saga::insert(connection, &NewSaga { id, name: "x", entity: new.id, blocked_by: None, parameters })
+        })
+        .await
+        .unwrap();
+    }
+    let workers = (0..8).map(|worker| {
+        let db = db.clone();
+        tokio::spawn(async move {
+            let (owner, mut mine) = (format!("worker {worker}"), Vec::new());
+            loop {
+                let owner = owner.clone();
+                let lease = Duration::from_secs(60);
+                let claimed = db.write(move |connection| saga::claim(connection, &owner, lease, 3)).await.unwrap();
+                if claimed.is_empty() {
+                    return mine;
+                }
+                mine.extend(claimed.into_iter().map(|saga| saga.id));
+            }
+        })
+    });
+    let mut all = Vec::new();
+    for worker in workers.collect::<Vec<_>>() {
+        all.extend(worker.await.unwrap());
+    }
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!((count, all.len()), (SAGAS, SAGAS));
+}

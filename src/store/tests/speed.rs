@@ -1,0 +1,101 @@
+//! Figures, not a test: `cargo test --release -p tombolo store::tests::speed -- --ignored --nocapture`.
+
+use std::time::{Duration, Instant};
+
+use backend::IntentTag;
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use super::{entity as compute, project, sqlite};
+use crate::{
+    login::{Credentials, authenticate, issue},
+    store::{
+        entity::{self, EntityId, Selection},
+        intent,
+        saga::{self, NewSaga},
+    },
+};
+
+const ENTITIES: usize = 20_000;
+
+fn rate(what: &str, count: usize, took: Duration) {
+    let each = took.as_secs_f64() * 1e6 / count as f64;
+    println!("{what:<50} {:>10.0} /s  {each:>9.1} µs each", count as f64 / took.as_secs_f64());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures"]
+async fn figures_of_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = sqlite(&directory);
+    let project = project(&db, "speed").await;
+
+    for writers in [1, 8, 64, 256] {
+        let (each, began) = (ENTITIES / 8 / writers, Instant::now());
+        let tasks = (0..writers).map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                for _ in 0..each {
+                    let (new, tag) = (compute(project), IntentTag(Uuid::now_v7()));
+                    let id = Uuid::now_v7();
+                    let parameters = serde_json::Value::Null;
+                    let saga = NewSaga { id, name: "provision", entity: new.id, blocked_by: None, parameters };
+                    db.write(move |connection| {
+                        entity::insert(connection, &new)?;
+                        saga::insert(connection, &saga)?;
+                        intent::insert(connection, tag, new.id, saga.id, "lab")
+                    })
+                    .await
+                    .unwrap();
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        rate(&format!("durable creates, {writers} writers"), each * writers, began.elapsed());
+    }
+    let count = db.read(move |c| entity::count(c, &Selection::of(project))).await.unwrap();
+    let missing = ENTITIES - usize::try_from(count).unwrap();
+    db.write(move |c| (0..missing).try_for_each(|_| entity::insert(c, &compute(project)))).await.unwrap();
+
+    let began = Instant::now();
+    let places = db.read(move |c| entity::select_places(c, &Selection::of(project), None, i64::MAX)).await.unwrap();
+    rate("all places in one query, per place", places.len(), began.elapsed());
+    let (mut after, mut seen, began) = (None::<EntityId>, 0, Instant::now());
+    loop {
+        let page = db.read(move |c| entity::select(c, &Selection::of(project), after, 500)).await.unwrap();
+        let Some(last) = page.last() else { break };
+        (after, seen) = (Some(last.id), seen + page.len());
+    }
+    rate("all entities in pages of 500, per entity", seen, began.elapsed());
+
+    let ids: Vec<EntityId> = places.iter().map(|(id, _)| *id).collect();
+    for readers in [1, 2, 16] {
+        for brief in [false, true] {
+            let (each, began) = (ENTITIES / readers, Instant::now());
+            let tasks = (0..readers).map(|reader| {
+                let (db, ids) = (db.clone(), ids.clone());
+                tokio::spawn(async move {
+                    for index in 0..each {
+                        let id = ids[(index * 7919 + reader) % ids.len()];
+                        let find = move |c: &mut _| entity::find(c, project, id);
+                        let found = if brief { db.read_brief(find).await } else { db.read(find).await };
+                        assert!(found.unwrap().is_some());
+                    }
+                })
+            });
+            join_all(tasks.collect::<Vec<_>>()).await;
+            let way = if brief { "on the calling thread" } else { "on a blocking thread" };
+            rate(&format!("entity by id {way}, {readers} readers"), each * readers, began.elapsed());
+        }
+    }
+
+    let secret = issue(&db, "ann", "speed", Duration::from_secs(600)).await.unwrap().to_string();
+    let credentials = Credentials { user: None, secret };
+    let began = Instant::now();
+    for _ in 0..ENTITIES {
+        assert!(authenticate(&db, &credentials).await.unwrap().is_some());
+    }
+    rate("token known already", ENTITIES, began.elapsed());
+}
