@@ -7,7 +7,7 @@ use marketplace::{Appliance, ApplianceDraft, ApplianceName};
 use occi_schema::{
     ActionRequest, CategoryId, Model, ResolvedAction, Value,
     well_known::{
-        ADDRESS_DOWN, ADDRESS_UP, BACKUP, COMPUTE, DOWN, OFFLINE, ONLINE, RESIZE, RESTART, SAVE, SNAPSHOT, START, STOP,
+        ADDRESS_DOWN, ADDRESS_UP, BACKUP, COMPUTE, DOWN, IP_RESERVATION, OFFLINE, ONLINE, RESIZE, RESTART, SAVE, SNAPSHOT, START, STOP,
         SUSPEND, UP, attribute::STORAGE_SIZE,
     },
 };
@@ -155,6 +155,10 @@ impl Broker {
     /// What can be asked of the entity now, in the order of declaration.
     pub(super) fn applicable_actions(&self, model: &Model, entity: &Entity) -> Vec<CategoryId> {
         let mut allowed = model.applicable_actions(&entity.kind, &entity.mixins, entity.state.as_str());
+        if entity.kind == IP_RESERVATION {
+            // It has actions of its own beside those of the networks that it descends from, with the same terms.
+            allowed.retain(|action| *action != UP && *action != DOWN);
+        }
         if entity.backend_id.is_none() {
             // A machine that is being made will run: who asks for that is not refused.
             allowed.retain(|action| *action == START && entity.state == EntityState::Inactive);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use occi_schema::{
     AttributeName, CategoryId, Model, Value,
-    well_known::{COMPUTE, attribute},
+    well_known::{COMPUTE, RESOURCE_TPL, attribute},
 };
 
 use super::{Broker, BrokerError, Selected, link, model};
@@ -168,6 +168,11 @@ impl Broker {
             {
                 attributes.insert(name, Value::from(message.as_str()));
             }
+        }
+        // What no category of the entity defines would be refused when a client sends it back.
+        if !entity.mixins.iter().any(|mixin| model.depends_on(mixin, &RESOURCE_TPL)) {
+            attributes.remove(&attribute::EPHEMERAL_STORAGE_SIZE);
+            attributes.remove(&attribute::EPHEMERAL_STORAGE_DEVICE);
         }
         // A template that was withdrawn goes on to be shown: the machine is still made of it.
         let mut mixins = entity.mixins;

@@ -5,7 +5,7 @@ use occi_schema::{CategoryReference, Refusal, UserMixinDefinition};
 use super::{Broker, BrokerError};
 use crate::{
     login::Principal,
-    store::{entity, user_mixin},
+    store::{appliance, entity, user_mixin},
 };
 
 /// Most mixins of one project.
@@ -47,7 +47,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes these mixins back, off every entity that carries them too; all or none.
+    /// Takes these mixins back, off every entity that carries them too; all or none. A template that the project has
+    /// saved is withdrawn: machines that were made of it go on.
     ///
     /// # Errors
     /// One is unknown, was not defined by the project, or another one builds on it.
@@ -58,10 +59,16 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let mut present = self.present_to(principal).await?;
         let mut ids = Vec::new();
+        let mut saved = Vec::new();
         for request in requests {
             let id = &request.id;
             if present.model.category(id).is_none() {
                 return Err(BrokerError::NotFound(format!("category {id}")));
+            }
+            let template = self.inner.models.appliance_of(id, &present.offered);
+            if let Some(offered) = template.filter(|offered| offered.is_private) {
+                saved.push(offered.appliance.name().clone());
+                continue;
             }
             if !present.own.contains(id) {
                 return Err(BrokerError::Forbidden(format!("{id} was not defined by your project")));
@@ -69,10 +76,13 @@ impl Broker {
             present.model.remove_mixin(id).map_err(Refusal::from)?;
             ids.push(id.clone());
         }
-        let (project, count) = (principal.project, ids.len());
+        let (project, count) = (principal.project, ids.len() + saved.len());
         self.inner
             .db
             .write(move |connection| {
+                for name in &saved {
+                    appliance::withdraw(connection, name, None)?;
+                }
                 for id in &ids {
                     entity::take_mixin_off(connection, project, id)?;
                     user_mixin::remove(connection, project, id)?;

@@ -22,6 +22,8 @@ pub struct Offered {
     pub appliance: Appliance,
     /// Its newest version that is not withdrawn.
     pub version: ApplianceVersion,
+    /// Whether only the members of one project see it, who have saved it of a machine.
+    pub is_private: bool,
 }
 
 #[derive(Queryable)]
@@ -31,7 +33,7 @@ struct ApplianceRow {
     description: String,
     publisher: String,
     _created_at: i64,
-    _project: Option<String>,
+    project: Option<String>,
 }
 
 #[derive(Queryable)]
@@ -179,7 +181,8 @@ pub fn offered(connection: &mut DbConnection, project: Option<ProjectId>) -> Res
     for row in rows {
         let current = versions.get(&row.name).and_then(current_version).cloned();
         if let Some(version) = current {
-            offered.push(Offered { appliance: row.appliance()?, version });
+            let is_private = row.project.is_some();
+            offered.push(Offered { appliance: row.appliance()?, version, is_private });
         }
     }
     Ok(offered)

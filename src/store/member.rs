@@ -23,7 +23,7 @@ pub struct UserId(pub Uuid);
 /// The database failed.
 pub fn ensure_project(connection: &mut DbConnection, name: &str) -> Result<ProjectId, StoreError> {
     let found: Option<String> =
-        projects::table.filter(projects::name.eq(name)).select(projects::id).first(connection).optional()?;
+        projects::table.filter(projects::name.eq(name)).select(projects::id).get_result(connection).optional()?;
     if let Some(id) = found {
         return parse_id("projects", &id).map(ProjectId);
     }
@@ -40,7 +40,7 @@ pub fn ensure_project(connection: &mut DbConnection, name: &str) -> Result<Proje
 /// The database failed.
 pub fn ensure_user(connection: &mut DbConnection, name: &str) -> Result<UserId, StoreError> {
     let found: Option<String> =
-        users::table.filter(users::name.eq(name)).select(users::id).first(connection).optional()?;
+        users::table.filter(users::name.eq(name)).select(users::id).get_result(connection).optional()?;
     if let Some(id) = found {
         return parse_id("users", &id).map(UserId);
     }

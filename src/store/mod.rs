@@ -3,6 +3,9 @@
 //! Reads go through [`Db::read`], or [`Db::read_brief`] where it is a few rows by key; what is asked on every request and
 //! changes now and then through a [`Cached`]; everything that writes through [`Db::write`], which is the only
 //! transaction that is safe for read-then-write on both databases.
+//!
+//! One row by its unique key is read by `get_result`, not by `first`: that adds `LIMIT ?`, and SQLite plans a prepared
+//! statement anew whenever a value is bound there.
 
 pub mod appliance;
 mod cached;

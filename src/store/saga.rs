@@ -201,7 +201,7 @@ pub fn renew(connection: &mut DbConnection, id: Uuid, fence: i64, lease: Duratio
     let rows = diesel::update(held).set(sagas::lease_until.eq(now.plus(lease).0)).execute(connection)?;
     expect_held(id, rows)?;
     let cancelled: Option<i64> =
-        sagas::table.filter(sagas::id.eq(id.to_string())).select(sagas::cancel_requested_at).first(connection)?;
+        sagas::table.filter(sagas::id.eq(id.to_string())).select(sagas::cancel_requested_at).get_result(connection)?;
     Ok(cancelled.is_some())
 }
 
@@ -338,7 +338,7 @@ pub fn log(
     let last: Option<i64> = saga_log::table
         .filter(saga_log::saga_id.eq(id.to_string()))
         .select(diesel::dsl::max(saga_log::sequence))
-        .first(connection)?;
+        .get_result(connection)?;
     diesel::insert_into(saga_log::table)
         .values((
             saga_log::saga_id.eq(id.to_string()),

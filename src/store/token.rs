@@ -103,7 +103,7 @@ fn find(connection: &mut DbConnection, id: Uuid) -> Result<Option<LiveToken>, St
         .filter(app_tokens::id.eq(id.to_string()))
         .filter(app_tokens::revoked_at.is_null())
         .select((users::name, app_tokens::project_id, app_tokens::secret_hash, app_tokens::expires_at))
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     found
         .map(|(user_name, project, secret_hash, expires_at)| {

@@ -36,7 +36,7 @@ pub fn exists(connection: &mut DbConnection, project: ProjectId, id: EntityId) -
         .filter(tombstones::id.eq(id.to_string()))
         .filter(tombstones::project_id.eq(project.0.to_string()))
         .select(tombstones::id)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(found.is_some())
 }

@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use backend::{BackendError, MachineId};
+use backend::{BackendError, MachineId, NetworkId, VolumeId};
 use disk_image::{ContentDigest, ImageError};
 use thiserror::Error;
 
@@ -33,6 +33,32 @@ pub enum NodeError {
     /// No room at present.
     #[error("{0}")]
     NoRoom(String),
+    /// No such volume here.
+    #[error("a volume named {0}")]
+    UnknownVolume(VolumeId),
+    /// The volume's state forbids the request.
+    #[error("cannot {asked} volume {id}: it is {state}")]
+    VolumeConflict {
+        /// What was asked, as a verb.
+        asked: &'static str,
+        /// Of which volume.
+        id: VolumeId,
+        /// How it is, and what to do.
+        state: String,
+    },
+    /// No such network here.
+    #[error("a network named {0}")]
+    UnknownNetwork(NetworkId),
+    /// The network's state forbids the request.
+    #[error("cannot {asked} network {id}: it is {state}")]
+    NetworkConflict {
+        /// What was asked, as a verb.
+        asked: &'static str,
+        /// Of which network.
+        id: NetworkId,
+        /// How it is, and what to do.
+        state: String,
+    },
     /// No such machine here.
     #[error("a machine named {0}")]
     UnknownMachine(MachineId),
@@ -97,8 +123,13 @@ impl From<&NodeError> for BackendError {
             error if error.is_full() => Self::Capacity(format!("no disk space on the node: {message}")),
             NodeError::Refused(_) | NodeError::HypervisorMissing(_) => Self::Refused(message),
             NodeError::NoRoom(_) => Self::Capacity(message),
-            NodeError::UnknownMachine(_) | NodeError::UnknownImage(_) => Self::NotFound(message),
-            NodeError::Conflict { .. } => Self::Conflict(message),
+            NodeError::UnknownMachine(_)
+            | NodeError::UnknownVolume(_)
+            | NodeError::UnknownNetwork(_)
+            | NodeError::UnknownImage(_) => Self::NotFound(message),
+            NodeError::Conflict { .. } | NodeError::VolumeConflict { .. } | NodeError::NetworkConflict { .. } => {
+                Self::Conflict(message)
+            }
             NodeError::Closing => Self::Unreachable(message),
             _ => Self::Failed(message),
         }

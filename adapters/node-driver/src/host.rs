@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, thread::available_parallelism};
 
+use crate::NodeError;
+
 /// All memory of the host, or of the control group that holds us if that is less, in MiB.
 pub(crate) fn memory_mib() -> u64 {
     let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of(&text)).unwrap_or(0);
@@ -35,6 +37,22 @@ pub(crate) fn space(path: &Path) -> Option<Space> {
         free: stat.f_bavail.saturating_mul(stat.f_frsize),
         total: stat.f_blocks.saturating_mul(stat.f_frsize),
     })
+}
+
+/// Refuses before the file system is full: running machines need what is left.
+///
+/// # Errors
+/// [`NodeError::NoRoom`] when less than `wanted` and `reserve` bytes are free.
+pub(crate) fn ensure_room(path: &Path, wanted: u64, reserve: u64) -> Result<(), NodeError> {
+    match space(path) {
+        Some(space) if space.free < reserve.saturating_add(wanted) => Err(NodeError::NoRoom(format!(
+            "{} has {} MiB free, of which {} MiB are kept in reserve: free some, or remove unused images",
+            path.display(),
+            space.free >> 20,
+            reserve >> 20
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Differs after every boot of the host.

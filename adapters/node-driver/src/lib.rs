@@ -13,11 +13,16 @@ mod image_cache;
 mod kvm;
 mod limits;
 mod machine_directory;
+mod networks;
 mod options;
+mod overlay_view;
 mod ports;
+mod saved_disk;
 mod seed;
 mod serial_log;
+mod sparse_copy;
 mod turns;
+mod volumes;
 pub mod wire;
 
 pub use driver::Driver;

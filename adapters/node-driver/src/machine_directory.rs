@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use backend::{IntentTag, MachineId};
+use backend::{IntentTag, MacAddress, MachineId, NetworkId, VolumeId};
 use disk_image::ContentDigest;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -30,6 +30,12 @@ pub(crate) const SERIAL_LOG: &str = "serial.log";
 pub(crate) const VNC_SOCKET: &str = "vnc.sock";
 pub(crate) const PID: &str = "pid";
 pub(crate) const GROUP: &str = "cgroup";
+/// A hibernated guest's memory. It is there only while the guest has not run since it was written.
+pub(crate) const MEMORY: &str = "memory";
+/// The same while it is being written.
+pub(crate) const HALF_MEMORY: &str = "memory.new";
+/// A copy of the disk on its way out.
+pub(crate) const SAVED: &str = "saved.qcow2";
 
 const RECORD_VERSION: u32 = 1;
 const MOST_RECORD_BYTES: u64 = 256 << 10;
@@ -46,6 +52,39 @@ pub(crate) struct Record {
     /// The host's TCP port that leads to the guest's port 22; kept for the next start when it is free then.
     pub(crate) ssh_port: u16,
     pub(crate) lifecycle: Lifecycle,
+    /// The volumes that are in it, or are to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) volumes: Vec<Inserted>,
+    /// The interfaces that are in it beside its own, or are to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) interfaces: Vec<Plugged>,
+}
+
+/// An interface to a network of this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plugged {
+    /// The intent behind it.
+    pub(crate) tag: IntentTag,
+    pub(crate) network: NetworkId,
+    pub(crate) mac: MacAddress,
+    /// Which of the board's places for interfaces it takes.
+    pub(crate) slot: u8,
+    /// It is being taken out.
+    #[serde(default)]
+    pub(crate) leaving: bool,
+}
+
+/// A volume in the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inserted {
+    /// The intent behind it.
+    pub(crate) tag: IntentTag,
+    pub(crate) volume: VolumeId,
+    /// Which of the board's places for volumes it takes.
+    pub(crate) slot: u8,
+    /// It is being taken out.
+    #[serde(default)]
+    pub(crate) leaving: bool,
 }
 
 /// What the guest sees, the same at every start.
@@ -56,6 +95,9 @@ pub(crate) struct Hardware {
     pub(crate) cores: u32,
     pub(crate) memory_mib: u64,
     pub(crate) mac: String,
+    /// Least size of the root disk, in bytes: a smaller one grows at the next start.
+    #[serde(default)]
+    pub(crate) disk_bytes: u64,
 }
 
 /// Where a machine is meant to be going. Written before anything is done about it.
@@ -68,6 +110,12 @@ pub(crate) enum Lifecycle {
     Running,
     /// Asked to stop; killed at the deadline (milliseconds since 1970).
     Stopping { deadline: u64, then_start: bool },
+    /// Frozen, with its memory in memory.
+    Suspended { detail: Option<String> },
+    /// Frozen, and its memory is on its way to the disk.
+    Hibernating,
+    /// Off, with its memory on disk.
+    Hibernated,
     /// Off.
     Stopped { detail: Option<String> },
     /// Off, and not by anybody's wish.
@@ -76,7 +124,18 @@ pub(crate) enum Lifecycle {
 
 impl Record {
     pub(crate) fn new(id: MachineId, tag: IntentTag, name: String, image: ContentDigest, hardware: Hardware) -> Self {
-        Self { version: RECORD_VERSION, id, tag, name, image, hardware, ssh_port: 0, lifecycle: Lifecycle::Creating }
+        Self {
+            version: RECORD_VERSION,
+            id,
+            tag,
+            name,
+            image,
+            hardware,
+            ssh_port: 0,
+            lifecycle: Lifecycle::Creating,
+            volumes: Vec::new(),
+            interfaces: Vec::new(),
+        }
     }
 }
 
@@ -132,10 +191,7 @@ impl MachineDirectory {
 
     /// Replaces a file of the directory, all or nothing.
     pub(crate) fn replace(&self, name: &str, content: &[u8]) -> Result<(), NodeError> {
-        let fresh = self.file(&format!("{name}.new"));
-        write_private(&fresh, content)?;
-        fs::rename(&fresh, self.file(name)).map_err(NodeError::file("replace", self.file(name)))?;
-        sync_directory(&self.path)
+        replace(&self.path, name, content)
     }
 
     /// Connects to one of the machine's sockets. The path goes through a descriptor, since a socket's address
@@ -143,6 +199,15 @@ impl MachineDirectory {
     pub(crate) async fn connect(&self, socket: &str) -> io::Result<UnixStream> {
         let directory = File::open(&self.path)?;
         UnixStream::connect(format!("/proc/self/fd/{}/{socket}", directory.as_raw_fd())).await
+    }
+
+    /// Removes a file of the directory, if it is there.
+    pub(crate) fn discard(&self, name: &str) -> Result<(), NodeError> {
+        match fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(NodeError::file("remove", self.file(name))(error)),
+            Ok(()) => sync_directory(&self.path),
+            Err(_) => Ok(()),
+        }
     }
 
     /// QEMU's last words, at most about 2000 bytes of them, on one line.
@@ -192,6 +257,14 @@ pub(crate) fn all(machines: &Path) -> Result<Vec<(MachineId, MachineDirectory)>,
         }
     }
     Ok(found)
+}
+
+/// Replaces a file of a directory, all or nothing, also if the power fails.
+pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<(), NodeError> {
+    let (fresh, path) = (directory.join(format!("{name}.new")), directory.join(name));
+    write_private(&fresh, content)?;
+    fs::rename(&fresh, &path).map_err(NodeError::file("replace", &path))?;
+    sync_directory(directory)
 }
 
 /// A directory for nobody else's eyes, with its parents; one that is there already is left as it is.

@@ -1,13 +1,18 @@
 //! What goes through the door: JSON bodies of the node's HTTP interface.
 
-use backend::{Architecture, BackendError, IntentTag, MachineSpec, RestartMethod, StopMethod};
+use backend::{
+    Architecture, BackendError, CopyPurpose, IntentTag, MachineSpec, RestartMethod, SaveMethod, StopMethod,
+    SuspendMethod,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use disk_image::ContentDigest;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// `Content-Type` of an image that is sent: its raw bytes, compressed by zstd.
+/// `Content-Type` of an image or a saved disk that is sent: its raw bytes, compressed by zstd.
 pub const PACKED_IMAGE: &str = "application/zstd";
+/// The header of an answer to `POST /machines/{id}/save` that holds the size of the raw bytes.
+pub const DISK_SIZE: &str = "tombolo-disk-size";
 
 /// Body of `POST /machines`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,10 +101,60 @@ pub struct Restart {
     pub method: RestartMethod,
 }
 
-/// Query of `GET /machines`.
+/// Body of `POST /machines/{id}/suspend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Suspend {
+    /// How.
+    #[serde(default)]
+    pub method: SuspendMethod,
+}
+
+/// Body of `POST /machines/{id}/save`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Save {
+    /// How.
+    #[serde(default)]
+    pub method: SaveMethod,
+}
+
+/// Body of `POST /volumes/{id}/online`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Online {
+    /// In use, or out of it.
+    pub online: bool,
+}
+
+/// Body of `POST /volumes/{id}/resize`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeSize {
+    /// Capacity, in bytes.
+    pub size_bytes: u64,
+}
+
+/// Body of `POST /volumes/{id}/copies`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCopy {
+    /// The intent that asks.
+    pub tag: IntentTag,
+    /// What for.
+    pub purpose: CopyPurpose,
+}
+
+/// Body of `POST /networks/{id}/up`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Up {
+    /// Whether the network carries traffic.
+    pub up: bool,
+}
+
+/// Query of `GET /machines`, `GET /volumes` and `GET /networks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Selection {
-    /// Only the machine that carries this tag.
+    /// Only the one that carries this tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<IntentTag>,
 }

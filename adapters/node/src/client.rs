@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use backend::BackendError;
 use node_driver::wire::Failure;
-use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 /// The list of a full node is far below this.
 const MOST_ANSWER_BYTES: usize = 16 << 20;
@@ -61,7 +62,12 @@ impl Caller {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str, deadline: Duration) -> RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.base)).timeout(deadline);
+        self.request_stream(method, path).timeout(deadline)
+    }
+
+    /// A request for [`Caller::begin`].
+    pub(crate) fn request_stream(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -80,17 +86,31 @@ impl Caller {
         self.send(request).await.map(drop)
     }
 
+    /// Sends, and takes an answer whose body is yet to come; only its beginning has a deadline here.
+    pub(crate) async fn begin(&self, request: RequestBuilder, deadline: Duration) -> Result<Response, BackendError> {
+        let silent = || BackendError::Unreachable(format!("node {}: no answer in time", self.name));
+        let answer = timeout(deadline, request.send()).await.map_err(|_| silent())?;
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let body = timeout(deadline, self.body(answer)).await.map_err(|_| silent())??;
+        Err(self.failure(status, &body))
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, BackendError> {
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
         let body = self.body(answer).await?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        match serde_json::from_slice::<Failure>(&body) {
-            Ok(failure) => Err(failure.into()),
+        if status.is_success() { Ok(body) } else { Err(self.failure(status, &body)) }
+    }
+
+    fn failure(&self, status: StatusCode, body: &[u8]) -> BackendError {
+        match serde_json::from_slice::<Failure>(body) {
+            Ok(failure) => failure.into(),
             // Not one of ours: a proxy in between, or another service.
-            Err(_) => Err(BackendError::Failed(format!("node {} answers {status}", self.name))),
+            Err(_) => BackendError::Failed(format!("node {} answers {status}", self.name)),
         }
     }
 

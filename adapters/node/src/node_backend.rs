@@ -8,26 +8,32 @@ use std::{
 
 use async_trait::async_trait;
 use backend::{
-    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec, Progress,
-    RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod,
+    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec, Networks,
+    Progress, RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod, Volumes,
 };
-use node_driver::wire::{ImageLink, ImageSize, NewMachine, PACKED_IMAGE, Restart, Selection, Stop};
+use disk_image::LARGEST_DISK;
+use node_driver::wire::{
+    DISK_SIZE, ImageLink, ImageSize, NewMachine, PACKED_IMAGE, Restart, Save, Selection, Stop, Suspend,
+};
 use reqwest::{Body, Method, RequestBuilder, header::CONTENT_TYPE};
+use serde::Serialize;
 use tokio::time::interval;
 
-use crate::{NodeAddress, client::Caller, packing::packed};
+use crate::{NodeAddress, client::Caller, packing::packed, unpacking::unpacked};
 
 /// For questions, and for asks that are answered before their effect.
-const SHORT: Duration = Duration::from_secs(20);
+pub(crate) const SHORT: Duration = Duration::from_secs(20);
 /// For a create, which waits for QEMU, and a delete, which waits for its end.
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+/// For a copy of a disk, which waits for its last byte, and perhaps for the machine's stop.
+pub(crate) const COPY: Duration = Duration::from_secs(30 * 60);
 /// The least speed at which an image is expected to arrive or to be checked, in bytes per second.
 const LEAST_SPEED: u64 = 4 << 20;
 const PROGRESS_STEP: Duration = Duration::from_millis(200);
 
 /// A node driver as a backend.
 pub struct NodeBackend {
-    node: Caller,
+    pub(crate) node: Caller,
 }
 
 impl NodeBackend {
@@ -39,8 +45,12 @@ impl NodeBackend {
         Ok(Self { node: Caller::new(address)? })
     }
 
-    fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.node.request(Method::GET, path, SHORT)
+    }
+
+    pub(crate) async fn change(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<(), BackendError> {
+        self.node.tell(self.node.request(Method::POST, path, SHORT).json(body)).await
     }
 
     /// Hands the image over; the caller watches `taken`.
@@ -130,16 +140,32 @@ impl Backend for NodeBackend {
         self.node.tell(request.json(&Restart { method })).await
     }
 
-    async fn suspend(&self, _id: &MachineId, _method: SuspendMethod) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("suspend machines".into()))
+    async fn suspend(&self, id: &MachineId, method: SuspendMethod) -> Result<(), BackendError> {
+        let request = self.node.request(Method::POST, &format!("/machines/{id}/suspend"), SHORT);
+        self.node.tell(request.json(&Suspend { method })).await
     }
 
-    async fn resize(&self, _id: &MachineId, _size: &MachineSize) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("resize machines".into()))
+    async fn resize(&self, id: &MachineId, size: &MachineSize) -> Result<(), BackendError> {
+        let request = self.node.request(Method::POST, &format!("/machines/{id}/resize"), SHORT);
+        self.node.tell(request.json(size)).await
     }
 
-    async fn save(&self, _id: &MachineId, _method: SaveMethod) -> Result<SavedDisk, BackendError> {
-        Err(BackendError::Unsupported("save disks".into()))
+    async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError> {
+        let request = self.node.request_stream(Method::POST, &format!("/machines/{id}/save"));
+        let answer = self.node.begin(request.json(&Save { method }), COPY).await?;
+        let size = answer.headers().get(DISK_SIZE).and_then(|size| size.to_str().ok()?.parse::<u64>().ok());
+        let size = size.filter(|size| *size <= LARGEST_DISK).ok_or_else(|| {
+            BackendError::Failed("the node sends a disk without its size, or one that is too large".into())
+        })?;
+        unpacked(answer, size)
+    }
+
+    fn networks(&self) -> Option<&dyn Networks> {
+        Some(self)
+    }
+
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        Some(self)
     }
 
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError> {

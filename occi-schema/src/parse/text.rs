@@ -101,7 +101,9 @@ fn lines<'a>(body: &'a [u8], limits: &Limits) -> Result<Vec<(usize, &'a str)>, P
     let mut found = Vec::with_capacity(USUAL_LINES);
     for (place, line) in text.split('\n').enumerate() {
         let number = place + 1;
+        // A client joins its lines the wrong way round (pOCCI).
         let line = line.strip_suffix('\r').unwrap_or(line);
+        let line = line.strip_prefix('\r').unwrap_or(line);
         if line.len() > limits.line_bytes {
             return Err(ParseError::too_many(Position::Body { line: number, column: 1 }, "bytes", limits.line_bytes));
         }

@@ -173,11 +173,10 @@ fn link(out: &mut String, view: &LinkView<'_>, place: Place) {
     parameter(out, "category", &identifiers(std::iter::once(view.kind).chain(view.mixins)));
     out.push_str("; ");
     assignment(out, &attribute::ID, |out| quoted(out, view.id, place));
+    // Both ends too, which older clients look for here (rOCCI 5, the Infrastructure Manager).
     for (name, shown) in in_order(view.attributes) {
-        if *name != attribute::SOURCE && *name != attribute::TARGET {
-            out.push_str("; ");
-            assignment(out, name, |out| value(out, shown, place));
-        }
+        out.push_str("; ");
+        assignment(out, name, |out| value(out, shown, place));
     }
 }
 

@@ -136,3 +136,10 @@ pub fn tag(response: &mut HttpResponse, tag: &str) {
         response.headers_mut().insert(header::ETAG, value);
     }
 }
+
+/// Says where the entity is.
+pub fn place(response: &mut HttpResponse, url: &str) {
+    if let Ok(value) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+}

@@ -72,6 +72,10 @@ pub async fn serve(
     let model = broker.present_to(principal).await?.model;
     let mut response = answer::rendered(200, render::entity_in(media, &view(&shown), &model, &received.base).in_mode(model.mode()));
     answer::tag(&mut response, &answer::entity_tag(&shown));
+    if method == "PUT" {
+        // jOCCI reads it out of every answer to a PUT.
+        answer::place(&mut response, &format!("{}{}", received.base, shown.location));
+    }
     Ok(response)
 }
 

@@ -188,7 +188,7 @@ pub fn find(connection: &mut DbConnection, project: ProjectId, id: EntityId) -> 
         .filter(entities::id.eq(id.to_string()))
         .filter(entities::project_id.eq(project.0.to_string()))
         .filter(entities::removal_requested_at.is_null())
-        .first::<Row>(connection)
+        .get_result::<Row>(connection)
         .optional()?
         .map(Row::entity)
         .transpose()
@@ -204,7 +204,7 @@ pub fn is_gone(connection: &mut DbConnection, project: ProjectId, id: EntityId) 
         .filter(entities::project_id.eq(project.0.to_string()))
         .filter(entities::removal_requested_at.is_not_null())
         .select(entities::id)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(removing.is_some() || tombstone::exists(connection, project, id)?)
 }
@@ -216,7 +216,7 @@ pub fn is_gone(connection: &mut DbConnection, project: ProjectId, id: EntityId) 
 pub fn find_for_dispatch(connection: &mut DbConnection, id: EntityId) -> Result<Option<Entity>, StoreError> {
     entities::table
         .filter(entities::id.eq(id.to_string()))
-        .first::<Row>(connection)
+        .get_result::<Row>(connection)
         .optional()?
         .map(Row::entity)
         .transpose()
@@ -277,7 +277,7 @@ pub fn remove(connection: &mut DbConnection, id: EntityId) -> Result<(), StoreEr
     let owner: Option<String> = entities::table
         .filter(entities::id.eq(id.to_string()))
         .select(entities::project_id)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     if let Some(owner) = owner {
         tombstone::insert(connection, ProjectId(parse_id("entities", &owner)?), id)?;

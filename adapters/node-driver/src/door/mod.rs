@@ -3,7 +3,10 @@
 //! On a Unix socket the file system says who may come in; over TCP a bearer token does.
 
 mod answers;
+mod network;
+mod packing;
 mod routes;
+mod volume;
 
 use std::{
     fs::{self, Permissions},

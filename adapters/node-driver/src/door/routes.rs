@@ -8,15 +8,18 @@ use actix_web::{
     middleware::Next,
     web::{self, Data, Json, JsonConfig, Path, PathConfig, Payload, Query, QueryConfig, ServiceConfig},
 };
-use backend::{Description, Machine, MachineId};
+use backend::{Description, Machine, MachineId, MachineSize};
 use disk_image::ContentDigest;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::{Guard, answers::Answer};
+use super::{Guard, answers::Answer, network, packing::packed, volume};
 use crate::{
-    Driver,
-    wire::{ImageLink, ImageSize, NewMachine, PACKED_IMAGE, RemovedImages, Restart, Selection, Stop},
+    Driver, NodeError,
+    wire::{
+        DISK_SIZE, ImageLink, ImageSize, NewMachine, PACKED_IMAGE, RemovedImages, Restart, Save, Selection, Stop,
+        Suspend,
+    },
 };
 
 /// Room for the largest user data in base64, and keys.
@@ -36,6 +39,11 @@ pub(super) fn all(config: &mut ServiceConfig) {
         .route("/machines/{id}/start", web::post().to(start))
         .route("/machines/{id}/stop", web::post().to(stop))
         .route("/machines/{id}/restart", web::post().to(restart))
+        .route("/machines/{id}/suspend", web::post().to(suspend))
+        .route("/machines/{id}/resize", web::post().to(resize))
+        .route("/machines/{id}/save", web::post().to(save))
+        .configure(volume::all)
+        .configure(network::all)
         .route("/images/unused", web::delete().to(remove_unused_images))
         .route("/images/{digest}", web::get().to(show_image))
         .route("/images/{digest}", web::put().to(provide_image));
@@ -105,6 +113,26 @@ async fn stop(driver: Data<Driver>, id: Path<MachineId>, how: Json<Stop>) -> Res
 async fn restart(driver: Data<Driver>, id: Path<MachineId>, how: Json<Restart>) -> Result<HttpResponse, Answer> {
     driver.restart(&id, how.method).await?;
     Ok(HttpResponse::Accepted().json(Value::Null))
+}
+
+async fn suspend(driver: Data<Driver>, id: Path<MachineId>, how: Json<Suspend>) -> Result<HttpResponse, Answer> {
+    driver.suspend(&id, how.method).await?;
+    Ok(HttpResponse::Accepted().json(Value::Null))
+}
+
+async fn resize(driver: Data<Driver>, id: Path<MachineId>, size: Json<MachineSize>) -> Result<HttpResponse, Answer> {
+    driver.resize(&id, &size).await?;
+    Ok(HttpResponse::Accepted().json(Value::Null))
+}
+
+/// Answers when the copy is complete, and sends it then.
+async fn save(driver: Data<Driver>, id: Path<MachineId>, how: Json<Save>) -> Result<HttpResponse, Answer> {
+    let saved = driver.save(&id, how.method).await?;
+    let bytes = packed(saved.bytes).map_err(|error| NodeError::Internal(format!("no compression: {error}")))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, PACKED_IMAGE))
+        .insert_header((DISK_SIZE, saved.size.to_string()))
+        .streaming(bytes))
 }
 
 async fn remove_unused_images(driver: Data<Driver>) -> Result<Json<RemovedImages>, Answer> {

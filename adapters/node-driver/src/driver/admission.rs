@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backend::{Architecture, Limits, MachineSpec};
-use disk_image::LARGEST_DISK;
+use backend::{Architecture, Limits, MachineSize, MachineSpec};
+use disk_image::{LARGEST_DISK, SECTOR};
 
 use crate::{NodeError, Options, host};
 
@@ -64,34 +64,61 @@ impl Drop for MemoryLease {
 /// The most that one machine may have here.
 pub(super) fn limits(options: &Options, memory: &Memory) -> Limits {
     let room = host::space(&options.data_dir).map_or(LARGEST_DISK, |space| space.total);
+    let disk_bytes = options.max_disk_bytes.unwrap_or(room).min(LARGEST_DISK);
     Limits {
         cores: options.max_cores.unwrap_or_else(host::cores).clamp(1, MOST_CORES),
         memory_mib: options.max_memory_mib.unwrap_or(memory.total_mib).min(memory.total_mib),
-        disk_bytes: options.max_disk_bytes.unwrap_or(room).min(LARGEST_DISK),
-        volume_bytes: 0,
+        disk_bytes,
+        volume_bytes: disk_bytes,
     }
 }
 
 /// # Errors
 /// [`NodeError::Refused`], naming the limit that the machine is beyond.
 pub(super) fn check(spec: &MachineSpec, limits: &Limits) -> Result<(), NodeError> {
-    let refused = |problem: String| Err(NodeError::Refused(problem));
     match spec.architecture {
         Architecture::X86 | Architecture::X86_64 => {}
     }
-    if spec.cores == 0 || spec.cores > limits.cores {
-        return refused(format!("{} cores are wanted: 1 to {} can be had", spec.cores, limits.cores));
+    let MachineSpec { cores, memory_mib, disk_bytes, .. } = *spec;
+    check_size(&MachineSize { cores, memory_mib, disk_bytes }, limits)?;
+    check_name("machine", &spec.name)
+}
+
+/// # Errors
+/// As [`check`].
+pub(super) fn check_size(size: &MachineSize, limits: &Limits) -> Result<(), NodeError> {
+    let refused = |problem: String| Err(NodeError::Refused(problem));
+    if size.cores == 0 || size.cores > limits.cores {
+        return refused(format!("{} cores are wanted: 1 to {} can be had", size.cores, limits.cores));
     }
-    if spec.memory_mib < LEAST_MEMORY_MIB || spec.memory_mib > limits.memory_mib {
-        let (wanted, most) = (spec.memory_mib, limits.memory_mib);
+    if size.memory_mib < LEAST_MEMORY_MIB || size.memory_mib > limits.memory_mib {
+        let (wanted, most) = (size.memory_mib, limits.memory_mib);
         return refused(format!("{wanted} MiB of memory are wanted: {LEAST_MEMORY_MIB} to {most} can be had"));
     }
-    if spec.disk_bytes > limits.disk_bytes {
-        let (wanted, most) = (spec.disk_bytes, limits.disk_bytes);
+    if size.disk_bytes > limits.disk_bytes {
+        let (wanted, most) = (size.disk_bytes, limits.disk_bytes);
         return refused(format!("a disk of {wanted} bytes is wanted: up to {most} can be had"));
     }
-    if spec.name.len() > MOST_NAME_BYTES {
-        return refused(format!("the machine's name is longer than {MOST_NAME_BYTES} bytes"));
+    Ok(())
+}
+
+/// # Errors
+/// [`NodeError::Refused`] for a size that no volume can have here.
+pub(super) fn check_volume_size(size_bytes: u64, limits: &Limits) -> Result<(), NodeError> {
+    if size_bytes == 0 || !size_bytes.is_multiple_of(SECTOR) || size_bytes > limits.volume_bytes {
+        return Err(NodeError::Refused(format!(
+            "a volume of {size_bytes} bytes is wanted: a multiple of {SECTOR} up to {} can be had",
+            limits.volume_bytes
+        )));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// [`NodeError::Refused`] for a name that is too long to be kept.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), NodeError> {
+    if name.len() > MOST_NAME_BYTES {
+        return Err(NodeError::Refused(format!("the {what}'s name is longer than {MOST_NAME_BYTES} bytes")));
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use backend::{Console, Endpoint, Machine, MachineId, MachineState, RestartMethod, StopMethod};
+use backend::{
+    Attachment, AttachmentSpec, Console, CopyPurpose, Endpoint, IntentTag, Interface, InterfaceSpec, Machine,
+    MachineId, MachineSize, MachineState, RestartMethod, SaveMethod, StopMethod, SuspendMethod,
+};
 use disk_image::ContentDigest;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -10,13 +13,14 @@ use super::means::Means;
 use crate::{
     NodeError,
     machine_directory::{MachineDirectory, Record, VNC_SOCKET},
+    saved_disk::Saved,
 };
 
 /// A machine as seen from outside its keeper.
 pub(super) struct Card {
     pub(super) id: MachineId,
     pub(super) image: ContentDigest,
-    tag: backend::IntentTag,
+    tag: IntentTag,
     facts: Mutex<Facts>,
     asks: mpsc::Sender<Ask>,
 }
@@ -30,10 +34,21 @@ pub(super) struct Facts {
     pub(super) heard: Option<watch::Receiver<bool>>,
 }
 
-/// What a keeper is asked for, and where it answers that it will be done.
-pub(super) struct Ask {
-    pub(super) wish: Wish,
-    pub(super) answer: oneshot::Sender<Result<(), NodeError>>,
+/// Where a keeper answers.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, NodeError>>;
+
+/// What a keeper is asked for.
+pub(super) enum Ask {
+    /// Answered when it will be done.
+    Change { wish: Wish, answer: Answer<()> },
+    /// Answered when the copy is complete.
+    Save { method: SaveMethod, answer: Answer<Saved> },
+    /// Answered when the volume is in.
+    Attach { spec: AttachmentSpec, answer: Answer<Attachment> },
+    /// Of an attachment; answered when the copy is complete.
+    CopyVolume { tag: IntentTag, purpose: CopyPurpose, copy: IntentTag, answer: Answer<()> },
+    /// Answered when the interface is in.
+    Plug { spec: InterfaceSpec, answer: Answer<Interface> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,19 +56,19 @@ pub(super) enum Wish {
     Start,
     Stop(StopMethod),
     Restart(RestartMethod),
+    Suspend(SuspendMethod),
+    Resize(MachineSize),
+    /// Answered when the volume is out.
+    Detach(IntentTag),
+    /// Answered when the interface is out.
+    Unplug(IntentTag),
+    /// Of an attachment.
+    GrowVolume {
+        tag: IntentTag,
+        size_bytes: u64,
+    },
     /// Answered when nothing is left.
     Delete,
-}
-
-impl Wish {
-    pub(super) fn verb(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop(_) => "stop",
-            Self::Restart(_) => "restart",
-            Self::Delete => "delete",
-        }
-    }
 }
 
 impl Card {
@@ -66,17 +81,23 @@ impl Card {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn ask(&self, wish: Wish) -> Result<(), NodeError> {
+    pub(super) async fn change(&self, wish: Wish) -> Result<(), NodeError> {
+        self.ask(|answer| Ask::Change { wish, answer }).await
+    }
+
+    pub(super) async fn ask<T>(&self, ask: impl FnOnce(Answer<T>) -> Ask) -> Result<T, NodeError> {
         let (answer, answered) = oneshot::channel();
         // A keeper that is gone has deleted its machine, or the driver closes.
         let gone = |()| NodeError::UnknownMachine(self.id.clone());
-        self.asks.send(Ask { wish, answer }).await.map_err(|_| gone(()))?;
+        self.asks.send(ask(answer)).await.map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
 
     pub(super) fn show(&self, means: &Means) -> Machine {
         let facts = self.facts().clone();
-        let on = matches!(facts.state, MachineState::Running | MachineState::Stopping | MachineState::Suspended);
+        let shown = matches!(facts.state, MachineState::Running | MachineState::Stopping | MachineState::Suspended);
+        // One that hibernates has no QEMU.
+        let on = shown && facts.ssh_port.is_some();
         let host = means.options.advertised_host.clone();
         let endpoint = facts.ssh_port.filter(|_| on).map(|port| Endpoint {
             service: "ssh".into(),

@@ -63,11 +63,13 @@ impl Inner {
         }
         // Before anything is made, so that a busy node refuses quickly.
         self.means.memory.lease(spec.memory_mib).map(drop)?;
+        let disk_bytes = spec.disk_bytes.next_multiple_of(SECTOR).max(image_size);
         let hardware = Hardware {
             machine_type: hypervisor.machine_type,
             cores: spec.cores,
             memory_mib: spec.memory_mib,
             mac: mac_for(&id),
+            disk_bytes,
         };
         let mut record = Record::new(id.clone(), spec.tag, spec.name.clone(), spec.image, hardware);
         let directory = MachineDirectory::of(&self.means.machines, &id);
@@ -78,10 +80,9 @@ impl Inner {
                 directory.path().display()
             )));
         }
-        let disk_bytes = spec.disk_bytes.next_multiple_of(SECTOR).max(image_size);
         match self.build(&directory, &mut record, seed, image, disk_bytes).await {
             Ok(run) => {
-                self.keep(directory, record, Some(run));
+                self.keep(directory, record, Some(run), false);
                 self.card(&id).map(|card| card.show(&self.means))
             }
             Err(error) => {
@@ -125,14 +126,27 @@ impl Inner {
     }
 
     /// Gives a machine to a keeper of its own.
-    pub(super) fn keep(&self, directory: MachineDirectory, record: Record, run: Option<Run>) {
+    pub(super) fn keep(&self, directory: MachineDirectory, record: Record, run: Option<Run>, found_again: bool) {
         let (ask, asks) = mpsc::channel(WAITING_ASKS);
         let card = Arc::new(Card::new(&record, ask));
         lock(&self.machines).insert(card.id.clone(), Arc::clone(&card));
         let means = Arc::clone(&self.means);
         let next_look = Instant::now();
-        let processors = run.is_some().then(|| "running".to_owned());
-        let mut keeper = Keeper { means, directory, record, card, asks, run, next_look, processors };
+        let frozen = matches!(record.lifecycle, Lifecycle::Suspended { .. });
+        let processors = run.is_some().then(|| if frozen { "paused" } else { "running" }.to_owned());
+        let mut keeper = Keeper {
+            means,
+            directory,
+            record,
+            card,
+            asks,
+            run,
+            found_again,
+            next_look,
+            processors,
+            saving: None,
+            volume_copy: None,
+        };
         keeper.announce();
         self.tasks.spawn_on(keeper.keep(), &self.means.runtime);
     }

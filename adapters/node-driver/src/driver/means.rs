@@ -9,7 +9,10 @@ use std::{
 };
 
 use disk_image::ContentDigest;
-use tokio::{runtime::Handle, sync::OnceCell};
+use tokio::{
+    runtime::Handle,
+    sync::{OnceCell, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Memory;
@@ -21,15 +24,23 @@ use crate::{
         hypervisor::Hypervisor,
     },
     machine_directory::{MachineDirectory, Record, make_private},
+    networks::NetworkShelf,
     ports::Ports,
+    volumes::VolumeShelf,
 };
+
+const MOST_SAVES: usize = 4;
 
 pub(super) struct Means {
     pub(super) options: Options,
     pub(super) machines: PathBuf,
     pub(super) images: Arc<ImageCache>,
+    pub(super) volumes: Arc<VolumeShelf>,
+    pub(super) networks: Arc<NetworkShelf>,
     pub(super) ports: Arc<Ports>,
     pub(super) memory: Arc<Memory>,
+    /// Copies of disks at a time: each takes room until it is read.
+    pub(super) saves: Arc<Semaphore>,
     /// Machines' tasks live here, not on the threads of whoever asks for them.
     pub(super) runtime: Handle,
     pub(super) closing: CancellationToken,
@@ -61,6 +72,9 @@ impl Means {
             Ok(Arc::new(Self {
                 machines,
                 images: ImageCache::open(options.data_dir.join("images"), options.disk_reserve_bytes)?,
+                volumes: VolumeShelf::open(options.data_dir.join("volumes"), options.disk_reserve_bytes)?,
+                networks: NetworkShelf::open(options.data_dir.join("networks"))?,
+                saves: Arc::new(Semaphore::new(MOST_SAVES)),
                 ports: Ports::new(options.forward_host, options.ssh_ports.clone()),
                 memory: Memory::of(&options),
                 runtime,

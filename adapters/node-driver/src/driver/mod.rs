@@ -6,7 +6,9 @@ mod card;
 mod create;
 mod keeper;
 mod means;
+mod network;
 mod run;
+mod volume;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,9 +16,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use backend::{Architecture, Description, IntentTag, Machine, MachineId, MachineSpec, RestartMethod, StopMethod};
+use backend::{
+    Architecture, Description, IntentTag, Machine, MachineId, MachineSize, MachineSpec, RestartMethod, SaveMethod,
+    SavedDisk, StopMethod, SuspendMethod,
+};
 use bytes::Bytes;
-use card::{Card, Wish};
+use card::{Ask, Card, Wish};
 use disk_image::{ContentDigest, ImageFormat};
 use futures_util::Stream;
 use means::Means;
@@ -148,7 +153,7 @@ impl Driver {
     /// # Errors
     /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`], [`NodeError::NoRoom`].
     pub async fn start(&self, id: &MachineId) -> Result<(), NodeError> {
-        self.0.card(id)?.ask(Wish::Start).await
+        self.0.card(id)?.change(Wish::Start).await
     }
 
     /// Asks a machine to stop.
@@ -156,7 +161,7 @@ impl Driver {
     /// # Errors
     /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`].
     pub async fn stop(&self, id: &MachineId, method: StopMethod) -> Result<(), NodeError> {
-        self.0.card(id)?.ask(Wish::Stop(method)).await
+        self.0.card(id)?.change(Wish::Stop(method)).await
     }
 
     /// Asks a running machine to start anew.
@@ -164,7 +169,37 @@ impl Driver {
     /// # Errors
     /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`].
     pub async fn restart(&self, id: &MachineId, method: RestartMethod) -> Result<(), NodeError> {
-        self.0.card(id)?.ask(Wish::Restart(method)).await
+        self.0.card(id)?.change(Wish::Restart(method)).await
+    }
+
+    /// Asks a running machine to freeze, its memory kept.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`], [`NodeError::NoRoom`] for the memory on disk.
+    pub async fn suspend(&self, id: &MachineId, method: SuspendMethod) -> Result<(), NodeError> {
+        self.0.card(id)?.change(Wish::Suspend(method)).await
+    }
+
+    /// Gives a machine another size. One that runs is stopped and started for other cores or memory.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`], [`NodeError::Refused`] beyond the limits, [`NodeError::Conflict`] for a suspended
+    /// one, [`NodeError::NoRoom`].
+    pub async fn resize(&self, id: &MachineId, size: &MachineSize) -> Result<(), NodeError> {
+        let card = self.0.card(id)?;
+        admission::check_size(size, &admission::limits(&self.0.means.options, &self.0.means.memory))?;
+        card.change(Wish::Resize(*size)).await
+    }
+
+    /// A copy of the root disk at this moment; of one that runs, as after a power cut, or with the machine stopped for
+    /// it and started again.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownMachine`], [`NodeError::Conflict`] while it changes its state or is saved already,
+    /// [`NodeError::NoRoom`], [`NodeError::Qemu`].
+    pub async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, NodeError> {
+        let saved = self.0.card(id)?.ask(|answer| Ask::Save { method, answer }).await?;
+        Ok(saved.into())
     }
 
     /// Removes a machine and everything that is its own; returns when nothing is left. One that is unknown is a
@@ -236,7 +271,7 @@ impl Inner {
     async fn delete(&self, id: &MachineId) -> Result<(), NodeError> {
         let _turn = self.turns.take(id).await;
         let Ok(card) = self.card(id) else { return Ok(()) };
-        card.ask(Wish::Delete).await?;
+        card.change(Wish::Delete).await?;
         lock(&self.machines).remove(id);
         Ok(())
     }

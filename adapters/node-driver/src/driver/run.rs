@@ -1,9 +1,14 @@
 //! One run of a machine, from power on to power off: its QEMU and all that is held for it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fs::File, net::SocketAddr, time::Duration};
 
-use serde_json::Value;
-use tokio::{net::UnixStream, sync::watch, task::JoinSet, time::timeout};
+use serde_json::{Value, json};
+use tokio::{
+    net::UnixStream,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::{
     admission::MemoryLease,
@@ -11,21 +16,28 @@ use super::{
 };
 use crate::{
     NodeError, guest_voice,
+    image_cache::blocking,
     kvm::{
         command_line::Start,
+        hotplug::{Nic, Volume},
         launch::{LaunchError, Running, launch},
         process::Process,
         qmp::{Qmp, QmpError, Told},
     },
     limits::{self, MemoryBound},
-    machine_directory::{MachineDirectory, QMP_SOCKET, Record, SERIAL_LOG, SERIAL_SOCKET},
+    machine_directory::{DISK, MEMORY, MachineDirectory, QMP_SOCKET, Record, SERIAL_LOG, SERIAL_SOCKET},
+    networks::Connection,
+    overlay_view::virtual_size,
     ports::PortLease,
-    serial_log,
+    serial_log, volumes,
 };
 
 /// Somebody outside may take a port between our look and QEMU's; not this often.
 const MOST_PORTS_TRIED: usize = 8;
 const SERIAL_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a hibernated guest's memory may take from the disk.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(600);
+const MEMORY_STEP: Duration = Duration::from_millis(20);
 
 pub(super) struct Run {
     pub(super) process: Process,
@@ -39,6 +51,8 @@ pub(super) struct Run {
     lines: JoinSet<()>,
     /// Who listens for the guest.
     voice: JoinSet<()>,
+    /// Its interfaces at this node's switches, by their places.
+    pub(super) connections: BTreeMap<u8, Connection>,
     bound: Option<MemoryBound>,
     _port: PortLease,
     _memory: MemoryLease,
@@ -55,6 +69,17 @@ pub(super) async fn switch_on(
     let accelerator = means.choice().await?.accelerator;
     let (image, _) = means.image(&record.image)?;
     let failed = |problem: String| NodeError::Qemu { id: record.id.clone(), problem };
+    let from_memory = directory.file(MEMORY).exists();
+    let shown = File::open(directory.file(DISK)).and_then(|file| virtual_size(&file));
+    let shown = shown.map_err(NodeError::file("read", directory.file(DISK)))?;
+    let grows_to = (shown < record.hardware.disk_bytes).then_some(record.hardware.disk_bytes);
+    let present = record.volumes.iter().filter(|inserted| !inserted.leaving);
+    let files: Vec<_> = present
+        .map(|known| (known.slot, means.volumes.file_of(&known.volume), volumes::serial(&known.volume)))
+        .collect();
+    let inserted: Vec<_> = files.iter().map(|(slot, file, serial)| Volume { slot: *slot, file, serial }).collect();
+    let plugged = record.interfaces.iter().filter(|plugged| !plugged.leaving);
+    let interfaces: Vec<_> = plugged.map(|plugged| Nic { slot: plugged.slot, mac: plugged.mac }).collect();
     let mut wanted = Some(record.ssh_port);
     for _ in 0..MOST_PORTS_TRIED {
         let port = means.ports.lease(wanted.take())?;
@@ -70,11 +95,14 @@ pub(super) async fn switch_on(
             forward_host: means.ports.host(),
             ssh_port: port.port(),
             network: means.options.guest_network,
+            volumes: &inserted,
+            interfaces: &interfaces,
+            from_memory,
         };
         match launch(&start, directory).await {
             Ok(running) => {
                 let mut run = Run::of(means, directory, record, running, port, memory);
-                return match run.begin(directory, record).await {
+                return match run.begin(directory, record, grows_to, from_memory).await {
                     Ok(()) => Ok(run),
                     Err(problem) => {
                         run.destroy().await;
@@ -84,6 +112,9 @@ pub(super) async fn switch_on(
             }
             Err(LaunchError::PortTaken) => {
                 tracing::info!(port = port.port(), machine = %record.id, "the port was taken, trying the next");
+            }
+            Err(LaunchError::Failed(problem)) if from_memory => {
+                return Err(failed(format!("{problem}; its kept memory may be the cause: stop it to give that up")));
             }
             Err(LaunchError::Failed(problem)) => return Err(failed(problem)),
         }
@@ -126,6 +157,7 @@ impl Run {
             heard: watch::channel(false).0,
             lines: JoinSet::new(),
             voice: JoinSet::new(),
+            connections: BTreeMap::new(),
             bound: None,
             _port: port,
             _memory: memory,
@@ -170,16 +202,55 @@ impl Run {
     }
 
     /// Bounds the process, then lets the processors go.
-    async fn begin(&mut self, directory: &MachineDirectory, record: &Record) -> Result<(), String> {
+    async fn begin(
+        &mut self,
+        directory: &MachineDirectory,
+        record: &Record,
+        grows_to: Option<u64>,
+        from_memory: bool,
+    ) -> Result<(), String> {
         let bound = limits::apply(self.process.pid(), directory, &record.id, record.hardware.memory_mib);
         self.bound = bound.map_err(|error| format!("it cannot be bounded: {error}"))?;
+        if from_memory {
+            self.take_memory_back(directory).await?;
+        }
+        if let Some(size) = grows_to {
+            let grown = self.order("block_resize", json!({ "node-name": "disk", "size": size })).await;
+            grown.map_err(|error| format!("its disk cannot grow: {error}"))?;
+        }
         self.execute("cont").await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Waits until the guest is where it was, and removes the file: the guest is about to go on without it.
+    async fn take_memory_back(&mut self, directory: &MachineDirectory) -> Result<(), String> {
+        let read = async {
+            loop {
+                match self.execute("query-migrate").await {
+                    Ok(progress) if progress["status"] == "completed" => return Ok(()),
+                    Ok(_) => sleep(MEMORY_STEP).await,
+                    Err(error) => {
+                        let words = directory.last_words();
+                        return Err(format!(
+                            "its kept memory cannot be read ({error}): {words}; stop it to give it up"
+                        ));
+                    }
+                }
+            }
+        };
+        timeout(MEMORY_PATIENCE, read).await.map_err(|_| "its kept memory is not read in time".to_owned())??;
+        let place = directory.clone();
+        blocking(move || place.discard(MEMORY)).await.map_err(|error| error.to_string())
     }
 
     /// Runs a command without arguments.
     pub(super) async fn execute(&mut self, command: &'static str) -> Result<Value, QmpError> {
+        self.order(command, Value::Null).await
+    }
+
+    /// Runs a command.
+    pub(super) async fn order(&mut self, command: &'static str, arguments: Value) -> Result<Value, QmpError> {
         match &mut self.qmp {
-            Some(qmp) => qmp.execute(command, Value::Null).await,
+            Some(qmp) => qmp.execute(command, arguments).await,
             None => Err(QmpError::Closed),
         }
     }

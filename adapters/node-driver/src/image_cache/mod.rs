@@ -176,17 +176,7 @@ impl ImageCache {
 
     /// Refuses before the file system is full: running machines need what is left.
     fn ensure_room(&self, wanted: u64) -> Result<(), NodeError> {
-        match host::space(&self.directory) {
-            Some(space) if space.free < self.disk_reserve_bytes.saturating_add(wanted) => {
-                Err(NodeError::NoRoom(format!(
-                    "{} has {} MiB free, of which {} MiB are kept in reserve: free some, or remove unused images",
-                    self.directory.display(),
-                    space.free >> 20,
-                    self.disk_reserve_bytes >> 20
-                )))
-            }
-            _ => Ok(()),
-        }
+        host::ensure_room(&self.directory, wanted, self.disk_reserve_bytes)
     }
 }
 

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::{
     accelerator::Accelerator,
+    hotplug::{NIC_SLOTS, Nic, VOLUME_SLOTS, Volume},
     hypervisor::{Hypervisor, SANDBOX},
 };
 use crate::{
     GuestNetwork,
-    machine_directory::{DISK, Hardware, QMP_SOCKET, SEED, SERIAL_SOCKET, VNC_SOCKET},
+    machine_directory::{DISK, Hardware, MEMORY, QMP_SOCKET, SEED, SERIAL_SOCKET, VNC_SOCKET},
 };
 
 /// Translated code that TCG may keep, in MiB. QEMU's own default is up to 1 GiB for each machine.
@@ -30,6 +31,10 @@ pub(crate) struct Start<'a> {
     pub(crate) forward_host: IpAddr,
     pub(crate) ssh_port: u16,
     pub(crate) network: GuestNetwork,
+    pub(crate) volumes: &'a [Volume<'a>],
+    pub(crate) interfaces: &'a [Nic],
+    /// The guest goes on from its memory in [`MEMORY`], instead of from the beginning.
+    pub(crate) from_memory: bool,
 }
 
 /// Arguments for a QEMU that works in the machine's directory; socket names are relative to it.
@@ -37,7 +42,7 @@ pub(crate) struct Start<'a> {
 /// No format is ever probed: a guest that writes a qcow2 header into its raw disk gets nothing by it. PCI slots
 /// are given, so that a newer driver shows the guest the same hardware.
 pub(crate) fn arguments(start: &Start<'_>) -> Vec<OsString> {
-    let Hardware { machine_type, cores, memory_mib, mac } = start.hardware;
+    let Hardware { machine_type, cores, memory_mib, mac, .. } = start.hardware;
     let mut line = Line::default();
     line.add("-name", start.id.as_str());
     line.add("-uuid", start.tag.to_string());
@@ -53,8 +58,8 @@ pub(crate) fn arguments(start: &Start<'_>) -> Vec<OsString> {
             line.add("-cpu", "host");
         }
         Accelerator::Tcg => {
-            // One thread for all processors: with one each, QEMU 10.0.2 on a busy host now and then aborted at the boot of
-            // a guest with two (iotlb_to_section: section_index < d->map.sections_nb).
+            // One thread for all processors: with one each, QEMU 10.0.2 on a busy host now and then aborted at the boot
+            // of a guest with two (iotlb_to_section: section_index < d->map.sections_nb).
             line.add("-accel", format!("tcg,thread=single,tb-size={TRANSLATION_MIB}"));
             // With these, the x86-64-v2 level that today's distributions need. `max` corrupts some guests.
             line.add("-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt");
@@ -74,6 +79,18 @@ pub(crate) fn arguments(start: &Start<'_>) -> Vec<OsString> {
     line.add("-device", "VGA,id=screen,bus=pcie.0,addr=0x2");
     disk(&mut line, start.image);
     network(&mut line, start, mac);
+    ports(&mut line);
+    for volume in start.volumes {
+        line.json("-blockdev", &volume.node());
+        line.json("-device", &volume.device());
+    }
+    for interface in start.interfaces {
+        line.json("-netdev", &interface.netdev());
+        line.json("-device", &interface.device());
+    }
+    if start.from_memory {
+        line.add("-incoming", format!("file:{MEMORY}"));
+    }
     line.add("-object", "rng-random,id=entropy,filename=/dev/urandom");
     line.add("-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=0x6");
     line.0
@@ -107,6 +124,22 @@ fn disk(line: &mut Line, image: &Path) {
         "-device",
         &json!({ "driver": "virtio-blk-pci", "id": "seed", "drive": "seed", "bus": "pcie.0", "addr": "0x4" }),
     );
+}
+
+/// The board's own bus takes nothing while the guest runs; behind these ports it can.
+fn ports(line: &mut Line) {
+    let volumes = (0..VOLUME_SLOTS).map(|slot| (Volume::port(slot), 8, slot));
+    let interfaces = (0..NIC_SLOTS).map(|slot| (Nic::port(slot), 9, slot));
+    for (chassis, (port, place, function)) in (1..).zip(volumes.chain(interfaces)) {
+        let multifunction = if function == 0 { "on" } else { "off" };
+        line.add(
+            "-device",
+            format!(
+                "pcie-root-port,id={port},bus=pcie.0,addr={place:#x}.{function},chassis={chassis},\
+                 multifunction={multifunction}"
+            ),
+        );
+    }
 }
 
 fn network(line: &mut Line, start: &Start<'_>, mac: &str) {
@@ -143,7 +176,7 @@ impl Line {
 mod tests {
     use std::{net::Ipv4Addr, path::Path};
 
-    use super::{Start, arguments};
+    use super::{Nic, Start, Volume, arguments};
     use crate::{
         GuestNetwork,
         kvm::{accelerator::Accelerator, hypervisor::Hypervisor},
@@ -151,8 +184,13 @@ mod tests {
     };
 
     fn line(network: GuestNetwork, sandbox: bool) -> String {
-        let hardware =
-            Hardware { machine_type: "pc-q35-10.0".into(), cores: 3, memory_mib: 640, mac: "52:54:00:01:02:03".into() };
+        let hardware = Hardware {
+            machine_type: "pc-q35-10.0".into(),
+            cores: 3,
+            memory_mib: 640,
+            mac: "52:54:00:01:02:03".into(),
+            disk_bytes: 0,
+        };
         let hypervisor = Hypervisor {
             program: "/usr/bin/qemu".into(),
             version: "10.0.2".into(),
@@ -170,6 +208,9 @@ mod tests {
             forward_host: Ipv4Addr::LOCALHOST.into(),
             ssh_port: 22_001,
             network,
+            interfaces: &[Nic { slot: 1, mac: backend::MacAddress([2, 0, 0, 0, 0, 9]) }],
+            volumes: &[Volume { slot: 2, file: Path::new("/data, with comma/v.raw"), serial: "abc" }],
+            from_memory: false,
         });
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
@@ -186,6 +227,10 @@ mod tests {
             "restrict=off",
             "-sandbox on,",
             "\"filename\":\"/data, with comma/images/a.raw\"",
+            "\"filename\":\"/data, with comma/v.raw\"",
+            "\"bus\":\"port2\"",
+            "id=nicport1,bus=pcie.0,addr=0x9.1,chassis=10,",
+            "\"mac\":\"02:00:00:00:00:09\"",
         ] {
             assert!(line.contains(part), "{part} is missing in {line}");
         }

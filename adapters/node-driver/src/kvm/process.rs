@@ -136,7 +136,7 @@ fn is_qemu_of(pid: u32, id: &MachineId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Stdio;
+    use std::{process::Stdio, time::Duration};
 
     use backend::MachineId;
     use tokio::process::Command;
@@ -167,7 +167,16 @@ mod tests {
         let (_root, id, directory) = machine();
         assert!(Process::find(&directory, &id).is_none());
         let mut ours = Process::of_child(simulated_qemu(&directory)).unwrap();
-        let unnoted = Process::find(&directory, &id).expect("found by where it works");
+        // A new process has no command line for a moment.
+        let search = async {
+            loop {
+                if let Some(found) = Process::find(&directory, &id) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let unnoted = tokio::time::timeout(Duration::from_secs(60), search).await.expect("found by where it works");
         assert_eq!(unnoted.pid(), ours.pid());
         ours.note(&directory).unwrap();
         let mut noted = Process::find(&directory, &id).expect("found by the note");

@@ -41,6 +41,10 @@ pub(crate) struct Told {
     pub(crate) resets: u64,
     /// The processors stand still.
     pub(crate) stopped: bool,
+    /// News of jobs (copies of disks) and of the migration (the memory's way to a file) so far.
+    pub(crate) progress: u64,
+    /// Devices that guests have let go of, so far.
+    pub(crate) removals: u64,
     /// The socket is closed.
     pub(crate) closed: bool,
 }
@@ -128,6 +132,8 @@ impl Told {
             "RESET" => self.resets += 1,
             "STOP" => self.stopped = true,
             "RESUME" => self.stopped = false,
+            "JOB_STATUS_CHANGE" | "MIGRATION" => self.progress += 1,
+            "DEVICE_DELETED" => self.removals += 1,
             _ => {}
         }
         *self != before

@@ -12,6 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{leaks::ask, node::Node};
 
@@ -82,6 +83,22 @@ async fn malformed_requests_are_refused_in_json() {
         ("GET", "/machines?tag=x", Value::Null, 422),
         ("POST", "/machines/nobody/stop", json!({"method": "violently"}), 422),
         ("POST", "/machines/nobody/stop", json!({"method": "poweroff"}), 404),
+        ("POST", "/machines/nobody/suspend", json!({"method": "deeply"}), 422),
+        ("POST", "/machines/nobody/suspend", json!({"method": "hibernate"}), 404),
+        ("POST", "/machines/nobody/resize", json!({"cores": -1, "memory_mib": 64, "disk_bytes": 0}), 422),
+        ("POST", "/machines/nobody/resize", json!({"cores": 1, "memory_mib": 64, "disk_bytes": 0}), 404),
+        ("POST", "/machines/nobody/save", json!({"method": "hot"}), 404),
+        ("POST", "/volumes", json!({"tag": "no uuid", "name": "n", "size_bytes": 512}), 422),
+        ("GET", "/volumes/..", Value::Null, 422),
+        ("GET", "/volumes/nothing", Value::Null, 404),
+        ("POST", "/volumes/nothing/online", json!({"online": true}), 404),
+        ("POST", "/volumes/nothing/resize", json!({"size_bytes": 512}), 404),
+        ("POST", "/machines/nobody/volumes", json!({"tag": Uuid::nil(), "volume": "../x", "device": null}), 422),
+        ("POST", "/machines/nobody/volumes", json!({"tag": Uuid::nil(), "volume": "x", "device": null}), 404),
+        ("GET", "/networks/nothing", Value::Null, 404),
+        ("POST", "/networks/nothing/up", json!({"up": "yes"}), 422),
+        ("POST", "/networks/nothing/up", json!({"up": true}), 404),
+        ("POST", "/machines/nobody/interfaces", json!({"tag": Uuid::nil(), "target": {"kind": "moon"}}), 422),
         ("PUT", "/images/short?size=512", json!({"link": "/x"}), 422),
         ("PUT", &format!("/images/{digest}?size=512"), json!({"link": "relative"}), 422),
         ("PUT", &format!("/images/{digest}?size=512"), json!({"link": "/x", "more": 1}), 422),

@@ -66,3 +66,44 @@ pub fn obedient() -> Vec<u8> {
 pub fn restless() -> Vec<u8> {
     disk(&[0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe], "restless guest\r\n") // mov al, 0xfe; out 0x64, al; jmp $
 }
+
+/// Says one dot after the other. One that was reset would greet again.
+pub fn ticking() -> Vec<u8> {
+    let ticks = [
+        0xb9, 0x00, 0x00, // mov cx, 0        ; 64 Ki turns
+        0xbb, 0x40, 0x00, // mov bx, 64
+        0xe2, 0xfe, //       loop $
+        0x4b, //             dec bx
+        0x75, 0xfb, //       jnz to the loop
+        0xba, 0xf8, 0x03, // mov dx, 0x3f8
+        0xb0, 0x2e, //       mov al, '.'
+        0xee, //             out dx, al
+        0xeb, 0xed, //       jmp to the beginning
+    ];
+    disk(&ticks, "ticking guest\r\n")
+}
+
+/// Writes its first sector to its second one by the BIOS, and says "W" then.
+pub fn writing() -> Vec<u8> {
+    let write = [
+        0x31, 0xc0, //       xor ax, ax
+        0x8e, 0xc0, //       mov es, ax
+        0xbb, 0x00, 0x7c, // mov bx, 0x7c00
+        0xb9, 0x02, 0x00, // mov cx, 2        ; the second sector
+        0xba, 0x80, 0x00, // mov dx, 0x80     ; of the first disk
+        0xb8, 0x01, 0x03, // mov ax, 0x301    ; write one
+        0xcd, 0x13, //       int 0x13
+        0xba, 0xf8, 0x03, // mov dx, 0x3f8
+        0xb0, 0x57, //       mov al, 'W'
+        0xee, //             out dx, al
+        0xf4, 0xeb, 0xfd, // hlt; jmp
+    ];
+    disk(&write, "writing guest\r\n")
+}
+
+/// What [`writing`] makes of its disk.
+pub fn written() -> Vec<u8> {
+    let mut disk = writing();
+    disk.copy_within(..512, 512);
+    disk
+}

@@ -162,7 +162,7 @@ async fn qemu_machines_leave_nothing_behind() {
     // The first round opens what stays open; after it the number may only waver by a request that is just closing.
     assert!(counts.iter().skip(1).all(|count| *count <= counts[0] + 2), "{counts:?}");
     node.end().await;
-    assert_eq!(names(&data_dir), ["image", "images", "lock", "machines"]);
+    assert_eq!(names(&data_dir), ["image", "images", "lock", "machines", "networks", "volumes"]);
     assert_eq!(processes_in(root.path()), Vec::<u32>::new());
 }
 

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use uuid::Uuid;
 
 /// Long enough for a loaded machine; nothing is measured by it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Node {
     pub root: tempfile::TempDir,

@@ -8,6 +8,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use backend::{ImageOffer, ImageSource};
@@ -49,6 +50,8 @@ impl OpenNode {
         let root = tempfile::tempdir().unwrap();
         let mut options = Options::new(root.path().join("node"));
         options.accelerator = AcceleratorChoice::Tcg;
+        // The image does not boot, so nobody hears a graceful stop.
+        options.graceful_deadline = Duration::from_secs(1);
         let driver = Driver::open(options).await.unwrap();
         let listen = listen(root.path());
         let socket = match &listen {

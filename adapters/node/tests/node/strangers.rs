@@ -1,6 +1,9 @@
 //! Who answers, if anybody, is not always a node.
 
-use backend::{Backend, BackendError};
+use std::io::ErrorKind;
+
+use backend::{Backend, BackendError, SaveMethod};
+use futures_util::TryStreamExt;
 use node_adapter::{NodeAddress, NodeBackend};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -65,6 +68,42 @@ async fn nonsense_is_a_failure_and_is_read_in_bounds() {
         let error = tcp(stranger(answer).await, "token").describe().await.unwrap_err();
         assert!(matches!(&error, BackendError::Failed(text) if text.contains(says)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_saved_disk_is_what_was_announced_or_an_error() {
+    let reply = |size: &str, body: &[u8]| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{size}\r\n", body.len());
+        tcp_node([head.as_bytes(), body].concat())
+    };
+    let id = "m-1".parse().unwrap();
+    let zeros = zstd::encode_all(&vec![0; 3 << 20][..], 1).unwrap();
+    // A gigabyte in a few kilobytes.
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 30), 1).unwrap();
+    for size in ["", "tombolo-disk-size: many\r\n", "tombolo-disk-size: 18446744073709551615\r\n"] {
+        let answer = reply(size, &zeros).await.save(&id, SaveMethod::Hot).await;
+        assert!(matches!(answer, Err(BackendError::Failed(_))), "{answer:?}");
+    }
+    let size = |bytes: u64| format!("tombolo-disk-size: {bytes}\r\n");
+    let good = reply(&size(3 << 20), &zeros).await.save(&id, SaveMethod::Hot).await.unwrap();
+    let chunks: Vec<_> = good.bytes.try_collect().await.unwrap();
+    assert!(chunks.iter().all(|chunk| chunk.len() <= 1 << 20));
+    assert!(chunks.concat() == vec![0; 3 << 20]);
+    for (answer, expected) in [
+        (reply(&size((3 << 20) + 512), &zeros), ErrorKind::InvalidData),
+        (reply(&size(2 << 20), &zeros), ErrorKind::InvalidData),
+        (reply(&size(2 << 20), &bomb), ErrorKind::InvalidData),
+        (reply(&size(3 << 20), &zeros[..zeros.len() - 1]), ErrorKind::UnexpectedEof),
+        (reply(&size(3 << 20), b"no zstd at all, whatever it says"), ErrorKind::Other),
+    ] {
+        let disk = answer.await.save(&id, SaveMethod::Hot).await.unwrap();
+        let error = disk.bytes.try_for_each(async |_| Ok(())).await.unwrap_err();
+        assert_eq!(error.kind(), expected, "{error}");
+    }
+}
+
+async fn tcp_node(answer: Vec<u8>) -> NodeBackend {
+    tcp(stranger(answer).await, "token")
 }
 
 #[test]

@@ -6,30 +6,49 @@
 //!                         │ ▲
 //!            stop/restart ▼ │ end of a stop that was to start again
 //!                      Stopping        (killed at its deadline)
+//!
+//!   Running ─ suspend ▶ Suspended ─ start ▶ Running      (processors halted, memory in QEMU)
+//!   Running, Suspended ─ hibernate ▶ Hibernating ─ memory written ▶ Hibernated ─ start ▶ Running
+//!
 //!   anything ── QEMU dies unasked ──▶ Failed ── start ──▶ Running
 //! ```
 //! The intent is on disk before it is acted upon, so the next driver goes on where this one was killed.
+
+mod ending;
+mod facts;
+mod hotplug;
+mod job;
+mod network;
+mod resize;
+mod save;
+mod suspend;
+mod volume;
+mod volume_copy;
 
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use backend::{MachineState, RestartMethod, StopMethod};
+use backend::{RestartMethod, StopMethod};
+use save::Saving;
+use serde_json::Value;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 
+use volume_copy::VolumeCopy;
+
 use super::{
-    card::{Ask, Card, Facts, Wish},
+    card::{Ask, Card, Wish},
     means::{Means, persist},
     run::{Run, switch_on},
 };
 use crate::{
     NodeError,
     image_cache::blocking,
-    kvm::{accelerator, process::Ending},
+    kvm::process::Ending,
     machine_directory::{Lifecycle, MachineDirectory, QEMU_LOG, Record},
 };
 
@@ -37,8 +56,6 @@ use crate::{
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// How often a guest is asked again to stop: one that still boots does not hear it.
 const NAG: Duration = Duration::from_secs(5);
-/// How long QEMU may take to end itself before it is killed.
-const QUIT_PATIENCE: Duration = Duration::from_secs(3);
 const MOST_QEMU_LOG: u64 = 1 << 20;
 
 pub(super) struct Keeper {
@@ -48,9 +65,15 @@ pub(super) struct Keeper {
     pub(super) card: Arc<Card>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) run: Option<Run>,
+    /// It was another driver's before.
+    pub(super) found_again: bool,
     pub(super) next_look: Instant,
     /// What they do, in QEMU's words, when last seen.
     pub(super) processors: Option<String>,
+    /// A copy of the root disk in the making.
+    pub(super) saving: Option<Saving>,
+    /// A copy of a volume that QEMU makes.
+    pub(super) volume_copy: Option<VolumeCopy>,
 }
 
 enum Wake {
@@ -64,11 +87,14 @@ enum Wake {
 impl Keeper {
     /// Keeps the machine until it is deleted or the driver closes, which leaves QEMU running.
     pub(super) async fn keep(mut self) {
+        if self.found_again {
+            self.go_on().await;
+        }
         self.show().await;
         loop {
             match self.wake().await {
                 Wake::Closing => return,
-                Wake::Asked(Ask { wish: Wish::Delete, answer }) => {
+                Wake::Asked(Ask::Change { wish: Wish::Delete, answer }) => {
                     let deleted = self.delete().await;
                     let gone = deleted.is_ok();
                     // Whoever asked may have gone; the machine is deleted all the same.
@@ -77,10 +103,25 @@ impl Keeper {
                         return;
                     }
                 }
-                Wake::Asked(Ask { wish, answer }) => {
+                Wake::Asked(Ask::Change { wish, answer }) => {
                     let accepted = self.accept(wish).await;
                     let _ = answer.send(accepted);
                     self.act().await;
+                }
+                Wake::Asked(Ask::Save { method, answer }) => {
+                    self.save(method, answer).await;
+                    self.act().await;
+                }
+                Wake::Asked(Ask::Attach { spec, answer }) => {
+                    let attached = self.attach(&spec).await;
+                    let _ = answer.send(attached);
+                }
+                Wake::Asked(Ask::CopyVolume { tag, purpose, copy, answer }) => {
+                    self.copy_volume(tag, purpose, copy, answer).await;
+                }
+                Wake::Asked(Ask::Plug { spec, answer }) => {
+                    let plugged = self.plug_in(&spec).await;
+                    let _ = answer.send(plugged);
                 }
                 Wake::Ended(ending) => self.ended(ending).await,
                 Wake::Told => self.told().await,
@@ -113,40 +154,96 @@ impl Keeper {
         }
     }
 
+    /// What an earlier driver may have left half done.
+    async fn go_on(&mut self) {
+        self.clear_copy().await;
+        self.clear_job(volume_copy::JOB).await;
+        self.finish_volumes().await;
+        self.finish_interfaces().await;
+        self.act().await;
+    }
+
     /// Writes down what is wanted now; [`Keeper::act`] does it.
     async fn accept(&mut self, wish: Wish) -> Result<(), NodeError> {
-        let lifecycle = self.record.lifecycle.clone();
-        let deadline = |patience| Lifecycle::Stopping { deadline: now() + millis(patience), then_start: false };
-        let patience = self.means.options.graceful_deadline;
-        match (wish, &lifecycle) {
-            (Wish::Start, Lifecycle::Running) => self.wake_up().await,
-            (Wish::Start, Lifecycle::Stopping { then_start: true, .. }) => Ok(()),
-            (Wish::Start, Lifecycle::Stopped { .. } | Lifecycle::Failed { .. }) => {
+        match wish {
+            Wish::Start => self.accept_start().await,
+            Wish::Stop(method) => self.accept_stop(method).await,
+            Wish::Restart(method) => self.accept_restart(method).await,
+            Wish::Suspend(method) => self.accept_suspend(method).await,
+            Wish::Resize(size) => self.resize(&size).await,
+            Wish::Detach(tag) => self.detach(tag).await,
+            Wish::Unplug(tag) => self.unplug_interface(tag).await,
+            Wish::GrowVolume { tag, size_bytes } => self.grow_volume(tag, size_bytes).await,
+            Wish::Delete => Err(self.conflict("delete")),
+        }
+    }
+
+    async fn accept_start(&mut self) -> Result<(), NodeError> {
+        match &self.record.lifecycle {
+            Lifecycle::Running => self.wake_up().await,
+            Lifecycle::Stopping { then_start: true, .. } => Ok(()),
+            Lifecycle::Suspended { .. } => self.intend(Lifecycle::Running).await,
+            Lifecycle::Stopped { .. } | Lifecycle::Failed { .. } | Lifecycle::Hibernated if self.run.is_none() => {
                 self.means.hypervisor().await?;
                 self.means.memory.lease(self.record.hardware.memory_mib).map(drop)?;
+                if self.record.lifecycle == Lifecycle::Hibernated {
+                    // Said when it is so: until then the kept memory decides.
+                    self.start().await;
+                    return Ok(());
+                }
                 self.intend(Lifecycle::Running).await
             }
-            (Wish::Stop(_), Lifecycle::Stopped { .. }) => Ok(()),
-            (Wish::Stop(_), Lifecycle::Failed { .. }) => self.intend(Lifecycle::Stopped { detail: None }).await,
-            (Wish::Stop(StopMethod::AcpiOff), Lifecycle::Running) => self.ask_guest_to_stop().await,
-            (Wish::Stop(StopMethod::Graceful), Lifecycle::Running) => self.intend(deadline(patience)).await,
-            (Wish::Stop(StopMethod::Graceful | StopMethod::AcpiOff), Lifecycle::Stopping { deadline, .. }) => {
+            _ => Err(self.conflict("start")),
+        }
+    }
+
+    async fn accept_stop(&mut self, method: StopMethod) -> Result<(), NodeError> {
+        let deadline = |patience| Lifecycle::Stopping { deadline: now() + millis(patience), then_start: false };
+        let patience = self.means.options.graceful_deadline;
+        match (method, &self.record.lifecycle) {
+            (_, Lifecycle::Stopped { .. }) => Ok(()),
+            (_, Lifecycle::Failed { .. } | Lifecycle::Hibernated) => {
+                self.intend(Lifecycle::Stopped { detail: None }).await?;
+                self.forget_memory().await
+            }
+            (StopMethod::AcpiOff, Lifecycle::Running) => self.ask_guest_to_stop().await,
+            (StopMethod::Graceful, Lifecycle::Running | Lifecycle::Suspended { .. }) => {
+                self.intend(deadline(patience)).await
+            }
+            (StopMethod::Graceful | StopMethod::AcpiOff, Lifecycle::Stopping { deadline, .. }) => {
                 // Under way already; a restart under way becomes a stop.
                 self.intend(Lifecycle::Stopping { deadline: *deadline, then_start: false }).await
             }
-            (Wish::Stop(StopMethod::PowerOff), Lifecycle::Running | Lifecycle::Stopping { .. }) => {
-                self.intend(deadline(Duration::ZERO)).await
-            }
-            (Wish::Restart(RestartMethod::Warm), Lifecycle::Running) => self.reset().await,
-            (Wish::Restart(method), Lifecycle::Running) => {
-                let patience = if method == RestartMethod::Cold { Duration::ZERO } else { patience };
-                self.intend(Lifecycle::Stopping { deadline: now() + millis(patience), then_start: true }).await
-            }
-            _ => {
-                let state = format!("{:?}", self.card.facts().state).to_lowercase();
-                Err(NodeError::Conflict { asked: wish.verb(), id: self.record.id.clone(), state })
-            }
+            (
+                StopMethod::PowerOff,
+                Lifecycle::Running | Lifecycle::Stopping { .. } | Lifecycle::Suspended { .. } | Lifecycle::Hibernating,
+            ) => self.intend(deadline(Duration::ZERO)).await,
+            _ => Err(self.conflict("stop")),
         }
+    }
+
+    async fn accept_restart(&mut self, method: RestartMethod) -> Result<(), NodeError> {
+        if self.record.lifecycle != Lifecycle::Running {
+            return Err(self.conflict("restart"));
+        }
+        match method {
+            RestartMethod::Warm => self.reset().await,
+            RestartMethod::Cold => self.intend(self.restart_within(Duration::ZERO)).await,
+            RestartMethod::Graceful => self.intend(self.restart_within(self.means.options.graceful_deadline)).await,
+        }
+    }
+
+    fn restart_within(&self, patience: Duration) -> Lifecycle {
+        Lifecycle::Stopping { deadline: now() + millis(patience), then_start: true }
+    }
+
+    fn conflict(&self, asked: &'static str) -> NodeError {
+        let state = match &self.record.lifecycle {
+            Lifecycle::Hibernating => "hibernating".to_owned(),
+            Lifecycle::Hibernated => "hibernated".to_owned(),
+            _ => format!("{:?}", self.card.facts().state).to_lowercase(),
+        };
+        NodeError::Conflict { asked, id: self.record.id.clone(), state }
     }
 
     async fn intend(&mut self, lifecycle: Lifecycle) -> Result<(), NodeError> {
@@ -176,13 +273,22 @@ impl Keeper {
                     self.next_look = Instant::now() + left.min(NAG);
                 }
             }
+            (Lifecycle::Suspended { .. }, true) => self.freeze().await,
+            (Lifecycle::Hibernating, true) => self.follow_hibernation().await,
+            (Lifecycle::Hibernated, true) => self.switch_off().await,
             _ => {}
         }
+        self.follow_copy().await;
+        self.follow_volume_copy().await;
     }
 
-    pub(super) async fn start(&mut self) {
+    async fn start(&mut self) {
         match switch_on(&self.means, &self.directory, &mut self.record).await {
-            Ok(run) => self.run = Some(run),
+            Ok(run) => {
+                self.run = Some(run);
+                self.record.lifecycle = Lifecycle::Running;
+                self.finish_interfaces().await;
+            }
             Err(error) => self.record.lifecycle = Lifecycle::Failed { detail: error.to_string() },
         }
         self.settle().await;
@@ -197,6 +303,8 @@ impl Keeper {
     }
 
     async fn ask_guest_to_stop(&mut self) -> Result<(), NodeError> {
+        // One that is frozen cannot hear.
+        self.wake_up().await?;
         self.command("system_powerdown").await
     }
 
@@ -219,66 +327,15 @@ impl Keeper {
     }
 
     async fn command(&mut self, command: &'static str) -> Result<(), NodeError> {
+        self.order(command, Value::Null).await.map(drop)
+    }
+
+    /// Lets QEMU do something.
+    async fn order(&mut self, command: &'static str, arguments: Value) -> Result<Value, NodeError> {
         let failed = |problem: String| NodeError::Qemu { id: self.record.id.clone(), problem };
         match &mut self.run {
-            Some(run) => run.execute(command).await.map(drop).map_err(|error| failed(error.to_string())),
+            Some(run) => run.order(command, arguments).await.map_err(|error| failed(error.to_string())),
             None => Err(failed("it does not run".into())),
-        }
-    }
-
-    /// Ends QEMU: by its own means, so that the disk is in order, or by force.
-    async fn switch_off(&mut self) {
-        let Some(run) = &mut self.run else { return };
-        let asked = run.execute("quit").await.is_ok();
-        let ended = if asked { timeout(QUIT_PATIENCE, run.process.ended()).await.ok() } else { None };
-        let ended = match ended {
-            Some(ending) => Some(ending),
-            None => run.process.destroy().await,
-        };
-        match ended {
-            Some(ending) => self.ended(ending).await,
-            None => {
-                tracing::error!(machine = %self.record.id, pid = run.process.pid(), "QEMU cannot be killed");
-                self.next_look = Instant::now() + NAG;
-            }
-        }
-    }
-
-    async fn ended(&mut self, ending: Ending) {
-        let Some(mut run) = self.run.take() else { return };
-        // What it said at last may still be in the socket.
-        let _ = timeout(Duration::from_secs(1), run.told.wait_for(|told| told.closed)).await;
-        let reason = run.told.borrow().shutdown.clone();
-        run.release().await;
-        self.record.lifecycle = match &self.record.lifecycle {
-            Lifecycle::Stopping { then_start: true, .. } => Lifecycle::Running,
-            Lifecycle::Stopping { .. } => Lifecycle::Stopped { detail: None },
-            _ => self.verdict(&ending, reason.as_deref()),
-        };
-        self.settle().await;
-        if self.record.lifecycle == Lifecycle::Running {
-            self.start().await;
-        }
-    }
-
-    /// What an end that nobody asked for means.
-    fn verdict(&self, ending: &Ending, reason: Option<&str>) -> Lifecycle {
-        let stopped = |detail: &str| Lifecycle::Stopped { detail: Some(detail.into()) };
-        match (ending, reason) {
-            (Ending::Well | Ending::Unknown, Some("guest-shutdown" | "guest-panic")) => {
-                stopped("the guest switched itself off")
-            }
-            (Ending::Well | Ending::Unknown, Some(reason)) => {
-                stopped(&format!("QEMU was told to end by somebody else ({reason})"))
-            }
-            (ending, _) => {
-                let how = match ending {
-                    Ending::Badly(how) => how.as_str(),
-                    Ending::Well | Ending::Unknown => "without a word",
-                };
-                let words = self.directory.last_words();
-                Lifecycle::Failed { detail: format!("QEMU ended ({how}): {words}") }
-            }
         }
     }
 
@@ -299,22 +356,12 @@ impl Keeper {
         if told.stopped && run.status().await.as_deref() == Some("internal-error") {
             self.give_up_on_kvm().await;
         }
-        self.show().await;
-    }
-
-    /// The processor's help failed in the middle of a guest.
-    async fn give_up_on_kvm(&mut self) {
-        let Some(run) = self.run.take() else { return };
-        run.destroy().await;
-        let words = self.directory.last_words();
-        if let Ok(hypervisor) = self.means.hypervisor().await {
-            accelerator::distrust_kvm(&hypervisor, &self.means.options.data_dir);
+        if self.record.lifecycle == Lifecycle::Hibernating {
+            self.follow_hibernation().await;
         }
-        let detail = format!(
-            "KVM failed inside the guest ({words}): restart the node driver to go on with TCG, or set the accelerator"
-        );
-        self.record.lifecycle = Lifecycle::Failed { detail };
-        self.settle().await;
+        self.follow_copy().await;
+        self.follow_volume_copy().await;
+        self.show().await;
     }
 
     async fn look_after(&mut self) {
@@ -326,7 +373,8 @@ impl Keeper {
         let status = run.status().await;
         // A driver that was killed between the start of QEMU and that of the processors.
         let resumes = match status.as_deref() {
-            Some("prelaunch") => true,
+            // Or one that was killed before it could let a frozen or restored guest go on.
+            Some("prelaunch" | "paused" | "postmigrate") => true,
             Some("io-error") => self.means.shortage().is_none(),
             _ => false,
         };
@@ -344,70 +392,6 @@ impl Keeper {
             tracing::warn!(machine = %self.record.id, %error, "QEMU's log grows");
         }
         self.show().await;
-    }
-
-    async fn delete(&mut self) -> Result<(), NodeError> {
-        if let Some(mut run) = self.run.take() {
-            if run.process.destroy().await.is_none() {
-                self.run = Some(run);
-                let problem = "it cannot be killed; look at the host's log".into();
-                return Err(NodeError::Qemu { id: self.record.id.clone(), problem });
-            }
-            run.release().await;
-        }
-        self.record.lifecycle = Lifecycle::Stopped { detail: Some("being deleted".into()) };
-        self.show().await;
-        let directory = self.directory.clone();
-        blocking(move || directory.remove()).await
-    }
-
-    /// Brings the card up to date, after a look at what the processors do.
-    async fn show(&mut self) {
-        if let (Lifecycle::Running, Some(run)) = (&self.record.lifecycle, &mut self.run) {
-            let status = run.status().await;
-            self.processors = status;
-        }
-        self.announce();
-    }
-
-    /// Brings the card up to date with what is known.
-    pub(super) fn announce(&mut self) {
-        let mut facts = Facts { state: MachineState::Building, detail: None, ssh_port: None, heard: None };
-        match &self.record.lifecycle {
-            Lifecycle::Creating => {}
-            Lifecycle::Running => {
-                if self.run.is_some() {
-                    (facts.state, facts.detail) = meaning(self.processors.as_deref());
-                }
-            }
-            Lifecycle::Stopping { then_start, .. } => {
-                facts.state = MachineState::Stopping;
-                facts.detail = then_start.then(|| "restarting".into());
-            }
-            Lifecycle::Stopped { detail } => {
-                facts.state = MachineState::Stopped;
-                facts.detail.clone_from(detail);
-            }
-            Lifecycle::Failed { detail } => {
-                facts.state = MachineState::Failed;
-                facts.detail = Some(detail.clone());
-            }
-        }
-        facts.ssh_port = self.run.as_ref().map(|_| self.record.ssh_port);
-        facts.heard = self.run.as_ref().map(Run::heard);
-        *self.card.facts() = facts;
-    }
-}
-
-/// What QEMU's word for the processors' state means.
-fn meaning(status: Option<&str>) -> (MachineState, Option<String>) {
-    match status {
-        Some("running" | "prelaunch") => (MachineState::Running, None),
-        Some("io-error") => {
-            (MachineState::Suspended, Some("the node has no disk space: the guest goes on when there is some".into()))
-        }
-        Some(other) => (MachineState::Suspended, Some(format!("QEMU says: {other}"))),
-        None => (MachineState::Running, Some("QEMU does not answer at present".into())),
     }
 }
 
