@@ -7,8 +7,8 @@ use marketplace::{Appliance, ApplianceDraft, ApplianceName};
 use occi_schema::{
     ActionRequest, CategoryId, Model, ResolvedAction, Value,
     well_known::{
-        ADDRESS_DOWN, ADDRESS_UP, BACKUP, COMPUTE, DOWN, IP_RESERVATION, OFFLINE, ONLINE, RESIZE, RESTART, SAVE, SNAPSHOT, START, STOP,
-        SUSPEND, UP, attribute::STORAGE_SIZE,
+        ADDRESS_DOWN, ADDRESS_UP, BACKUP, COMPUTE, DOWN, IP_RESERVATION, OFFLINE, ONLINE, RESIZE, RESTART, SAVE,
+        SNAPSHOT, START, STOP, SUSPEND, UP, attribute::STORAGE_SIZE,
     },
 };
 use tokio::time::Instant;

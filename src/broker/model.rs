@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use occi_schema::{
-    AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType, Versions,
+    AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType,
+    Versions,
     well_known::{
         AVAILABILITY_ZONE, COMPUTE, IP_RESERVATION, NETWORK, NETWORK_INTERFACE, OS_TPL, REGION, RESOURCE_TPL,
         SECURITY_GROUP, SECURITY_GROUP_LINK, STORAGE, STORAGE_LINK, attribute,

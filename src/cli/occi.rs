@@ -30,7 +30,7 @@ be tested.")]
 /// What `tombolo occi check` takes.
 #[derive(clap::Args)]
 pub struct CheckArgs {
-    /// The server's address, such as http://127.0.0.1:8787
+    /// The server's address, such as <http://127.0.0.1:8787>
     url: String,
     /// Who asks: none, basic:USER:PASSWORD, bearer:TOKEN, token:TOKEN (X-Auth-Token), or @FILE that holds one of these
     #[arg(long, env = "TOMBOLO_OCCI_AUTH", hide_env_values = true, default_value = "none")]

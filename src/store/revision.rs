@@ -42,7 +42,10 @@ impl Topic {
 
 /// How often something of the topic has changed.
 pub(super) fn revision(connection: &mut DbConnection, topic: Topic) -> Result<i64, StoreError> {
-    Ok(revisions::table.filter(revisions::topic.eq(topic.as_str())).select(revisions::revision).get_result(connection)?)
+    Ok(revisions::table
+        .filter(revisions::topic.eq(topic.as_str()))
+        .select(revisions::revision)
+        .get_result(connection)?)
 }
 
 /// A connection to SQLite that only reads, and what it has seen of the revisions.

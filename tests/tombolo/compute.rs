@@ -296,7 +296,8 @@ async fn c_240_a_saved_machine_is_a_template_of_its_project_alone() {
     let stranger = server.with_token(&home.token("mallory", "elsewhere"));
     assert!(!stranger.get("/-/").await.body.contains(&term));
     let mine = format!("Category: {term}; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"");
-    let take_back = |server: &Server| server.request("DELETE", "/-/").header("Content-Type", "text/plain").body(mine.clone());
+    let take_back =
+        |server: &Server| server.request("DELETE", "/-/").header("Content-Type", "text/plain").body(mine.clone());
     assert_eq!(take_back(&stranger).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let stolen = format!("{KIND_LINE}\nCategory: {term}; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"");
     assert_eq!(stranger.post("/compute/", &stolen).await.status, StatusCode::BAD_REQUEST);

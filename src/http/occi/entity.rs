@@ -70,7 +70,8 @@ pub async fn serve(
         _ => broker.update(principal, id, &received.entity()?, &received.base).await?,
     };
     let model = broker.present_to(principal).await?.model;
-    let mut response = answer::rendered(200, render::entity_in(media, &view(&shown), &model, &received.base).in_mode(model.mode()));
+    let mut response =
+        answer::rendered(200, render::entity_in(media, &view(&shown), &model, &received.base).in_mode(model.mode()));
     answer::tag(&mut response, &answer::entity_tag(&shown));
     if method == "PUT" {
         // jOCCI reads it out of every answer to a PUT.
