@@ -301,8 +301,9 @@ async fn c_240_a_saved_machine_is_a_template_of_its_project_alone() {
     assert_eq!(take_back(&stranger).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let stolen = format!("{KIND_LINE}\nCategory: {term}; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"");
     assert_eq!(stranger.post("/compute/", &stolen).await.status, StatusCode::BAD_REQUEST);
-    let owner = stranger.with_token(&home.token("ann", "physics"));
-    assert_eq!(take_back(&owner).send().await.unwrap().status(), StatusCode::OK);
+    let owner = stranger.with_token(&home.token("ann", "p"));
+    let taken = Answer::of(take_back(&owner).send().await.unwrap()).await;
+    assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
     assert!(!owner.get("/-/").await.body.contains(&term));
     assert_eq!(owner.get(&copy).await.status, StatusCode::OK, "what was made of it goes on");
 }

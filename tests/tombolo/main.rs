@@ -15,4 +15,5 @@ mod query;
 mod security_group;
 mod server;
 mod storage;
+mod transcripts;
 mod user_mixin;

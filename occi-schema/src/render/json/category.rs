@@ -181,4 +181,11 @@ impl<'a> DefinitionDocument<'a> {
             description,
         }
     }
+
+    /// The same for rOCCI 4, which knows no other types than these three (section 4.9).
+    pub(super) fn legacy(definition: &'a AttributeDefinition, mode: Mode) -> Self {
+        let document = Self::new(definition, mode);
+        let is_known = ["string", "number", "boolean"].contains(&document.value_type);
+        Self { value_type: if is_known { document.value_type } else { "string" }, ..document }
+    }
 }

@@ -166,7 +166,7 @@ pub(in crate::render) fn model<'a>(model: &'a Model, categories: impl IntoIterat
         let Definitions { list: definitions, mode } = shown.take_attributes();
         let mut attributes = Nested::new();
         for definition in definitions {
-            attributes.put(definition.name.as_str(), DefinitionDocument::new(definition, mode));
+            attributes.put(definition.name.as_str(), DefinitionDocument::legacy(definition, mode));
         }
         let related = shown.parent.map(|parent| [parent]);
         list.push(LegacyCategory { category: shown, attributes, related });
