@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backend::{BackendError, IntentTag, Machine, MachineState};
@@ -22,6 +22,8 @@ use crate::store::{
 };
 
 const ROUND: Duration = Duration::from_secs(1);
+/// How much longer a pause is than the work before it.
+const REST: u32 = 9;
 /// No round may take longer: a backend that hangs is a backend that does not answer.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 const PAGE: i64 = 500;
@@ -42,6 +44,7 @@ async fn watch_site(db: &Db, site: &Site, shutdown: &CancellationToken) {
     let mut missing = BTreeMap::new();
     loop {
         let round = async {
+            let began = Instant::now();
             // The description outlives one silent call: only `look` itself decides that the site is away.
             if tokio::time::timeout(CALL_LIMIT, site.look()).await.is_err() {
                 tracing::warn!(site = %site.name, "the site does not answer in time");
@@ -49,7 +52,8 @@ async fn watch_site(db: &Db, site: &Site, shutdown: &CancellationToken) {
             if let Err(error) = compare(db, site, &mut missing).await {
                 tracing::warn!(site = %site.name, %error, "a round of reconciliation failed");
             }
-            tokio::time::sleep(ROUND).await;
+            // Many machines take long to compare: at most a tenth of the time goes into it.
+            tokio::time::sleep(ROUND.max(began.elapsed() * REST)).await;
         };
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -55,11 +55,12 @@ impl Address {
             Self::Sqlite(path) => {
                 let mut connection =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| refused(error.to_string()))?;
-                // FULL, since an acknowledged create must outlive a power cut, not only a crash of the process.
+                // FULL, since an acknowledged create must outlive a power cut, not only a crash of the process. What a
+                // savepoint may have to restore is lost with the process anyway, so it need not be a temporary file.
                 connection
                     .batch_execute(
                         "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                         PRAGMA foreign_keys = ON;",
+                         PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
                     )
                     .map_err(|error| refused(error.to_string()))?;
                 Ok(DbConnection::Sqlite(connection))

@@ -39,11 +39,17 @@ impl LinkTarget {
 pub fn links_from(connection: &mut DbConnection, sources: &[EntityId]) -> Result<Vec<Entity>, StoreError> {
     let mut found = Vec::new();
     for chunk in sources.chunks(CHUNK) {
-        let rows: Vec<Row> = entities::table
-            .filter(entities::source.eq_any(chunk.iter().map(|id| Some(id.to_string())).collect::<Vec<_>>()))
+        let present = entities::table
             .filter(entities::removal_requested_at.is_null())
-            .order((entities::source.asc(), entities::id.asc()))
-            .load(connection)?;
+            .order((entities::source.asc(), entities::id.asc()));
+        let rows: Vec<Row> = match chunk {
+            // By far the most frequent, and unlike a list of any length a statement that stays prepared.
+            [one] => present.filter(entities::source.eq(one.to_string())).load(connection)?,
+            many => {
+                let many: Vec<_> = many.iter().map(|id| Some(id.to_string())).collect();
+                present.filter(entities::source.eq_any(many)).load(connection)?
+            }
+        };
         found.extend(rows);
     }
     found.into_iter().map(Row::entity).collect()
