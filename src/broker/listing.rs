@@ -117,6 +117,9 @@ impl Broker {
         for (name, value) in filter.attributes {
             if name.as_str() == model::SITE {
                 wanted.site = Some(value.as_str().unwrap_or_default().to_owned());
+            } else if [model::SSH_HOST, model::SSH_PORT, model::SSH_ANSWERS].contains(&name.as_str()) {
+                // Sites say this anew every second; nothing finds computes by it.
+                return Err(BrokerError::Unimplemented("a filter by how a machine is reached"));
             } else {
                 wanted.attributes.push((name, value));
             }
