@@ -7,6 +7,17 @@
 //! One row by its unique key is read by `get_result`, not by `first`: that adds `LIMIT ?`, and SQLite plans a prepared
 //! statement anew whenever a value is bound there.
 
+/// Runs a query on either database's own connection. The joint one writes the SQL text anew for every run, several
+/// times over; where a query runs on every request, that is most of what it costs.
+macro_rules! on_either {
+    ($connection:expr, $either:ident => $run:expr) => {
+        match $connection {
+            crate::store::DbConnection::Postgres($either) => $run,
+            crate::store::DbConnection::Sqlite($either) => $run,
+        }
+    };
+}
+
 pub mod appliance;
 mod cached;
 mod connection;

@@ -6,7 +6,8 @@
 //! writes, so everybody else's writes are another connection's.
 
 use diesel::{
-    Connection, ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl,
+    ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl,
+    backend::Backend,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::BigInt,
 };
@@ -62,7 +63,7 @@ impl Reader {
     /// How often something of the topic has changed.
     pub(super) fn revision(&mut self, topic: Topic) -> Result<i64, StoreError> {
         // Asked first: a change between the two makes the next caller look again.
-        let version: i64 = DataVersion.get_result(&mut self.connection)?;
+        let version: i64 = on_either!(&mut self.connection, either => DataVersion.get_result(either))?;
         let revisions = match self.seen {
             Some((seen, revisions)) if seen == version => revisions,
             _ => {
@@ -86,10 +87,10 @@ impl Query for DataVersion {
     type SqlType = BigInt;
 }
 
-impl RunQueryDsl<DbConnection> for DataVersion {}
+impl<C> RunQueryDsl<C> for DataVersion {}
 
-impl QueryFragment<<DbConnection as Connection>::Backend> for DataVersion {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, <DbConnection as Connection>::Backend>) -> QueryResult<()> {
+impl<DB: Backend> QueryFragment<DB> for DataVersion {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("PRAGMA data_version");
         Ok(())
     }

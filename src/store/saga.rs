@@ -157,7 +157,8 @@ pub fn insert(connection: &mut DbConnection, saga: &NewSaga) -> Result<(), Store
         created_at: now,
         updated_at: now,
     };
-    diesel::insert_into(sagas::table).values(row).execute(connection)?;
+    let new = diesel::insert_into(sagas::table).values(row);
+    on_either!(connection, either => new.execute(either))?;
     Ok(())
 }
 

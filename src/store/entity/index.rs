@@ -26,22 +26,20 @@ pub(super) fn insert(
     attributes: &BTreeMap<AttributeName, Value>,
 ) -> Result<(), StoreError> {
     for (position, mixin) in (0_i32..).zip(mixins) {
-        diesel::insert_into(entity_mixins::table)
-            .values((
-                entity_mixins::entity_id.eq(id),
-                entity_mixins::position.eq(position),
-                entity_mixins::mixin.eq(mixin.as_str()),
-            ))
-            .execute(connection)?;
+        let row = diesel::insert_into(entity_mixins::table).values((
+            entity_mixins::entity_id.eq(id),
+            entity_mixins::position.eq(position),
+            entity_mixins::mixin.eq(mixin.as_str()),
+        ));
+        on_either!(connection, either => row.execute(either))?;
     }
     for (name, value) in attributes {
-        diesel::insert_into(entity_attributes::table)
-            .values((
-                entity_attributes::entity_id.eq(id),
-                entity_attributes::name.eq(name.as_str()),
-                entity_attributes::value.eq(indexed(value)?),
-            ))
-            .execute(connection)?;
+        let row = diesel::insert_into(entity_attributes::table).values((
+            entity_attributes::entity_id.eq(id),
+            entity_attributes::name.eq(name.as_str()),
+            entity_attributes::value.eq(indexed(value)?),
+        ));
+        on_either!(connection, either => row.execute(either))?;
     }
     Ok(())
 }

@@ -175,7 +175,8 @@ pub fn insert(connection: &mut DbConnection, entity: &Entity) -> Result<(), Stor
         target: entity.target.as_ref().map(LinkTarget::stored),
         id,
     };
-    diesel::insert_into(entities::table).values(&row).execute(connection)?;
+    let new = diesel::insert_into(entities::table).values(&row);
+    on_either!(connection, either => new.execute(either))?;
     index::insert(connection, &row.id, &entity.mixins, &entity.attributes)
 }
 
@@ -184,14 +185,12 @@ pub fn insert(connection: &mut DbConnection, entity: &Entity) -> Result<(), Stor
 /// # Errors
 /// The database failed.
 pub fn find(connection: &mut DbConnection, project: ProjectId, id: EntityId) -> Result<Option<Entity>, StoreError> {
-    entities::table
+    let query = entities::table
         .filter(entities::id.eq(id.to_string()))
         .filter(entities::project_id.eq(project.0.to_string()))
-        .filter(entities::removal_requested_at.is_null())
-        .get_result::<Row>(connection)
-        .optional()?
-        .map(Row::entity)
-        .transpose()
+        .filter(entities::removal_requested_at.is_null());
+    let row: Option<Row> = on_either!(connection, either => query.first(either)).optional()?;
+    row.map(Row::entity).transpose()
 }
 
 /// Whether the project had an entity of this id that it does not see any more.
