@@ -189,7 +189,7 @@ pub fn find(connection: &mut DbConnection, project: ProjectId, id: EntityId) -> 
         .filter(entities::id.eq(id.to_string()))
         .filter(entities::project_id.eq(project.0.to_string()))
         .filter(entities::removal_requested_at.is_null());
-    let row: Option<Row> = on_either!(connection, either => query.first(either)).optional()?;
+    let row: Option<Row> = on_either!(connection, either => query.get_result(either)).optional()?;
     row.map(Row::entity).transpose()
 }
 
