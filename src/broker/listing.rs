@@ -16,8 +16,11 @@ use crate::{
 /// Most entities of one page, and of one operation on many.
 pub const MOST_AT_ONCE: usize = 10_000;
 
-/// How many entities are read from the store at once. Each is a few kilobytes at most when it is rendered.
-const PORTION: i64 = 500;
+/// How many entities are read from the store at once: few, since a list begins when the first of them are there, and
+/// each is a few kilobytes.
+const PORTION: i64 = 100;
+/// How many places are read at once: a line each.
+const PORTION_OF_PLACES: i64 = 2000;
 
 /// What a client points at by a path and a filter.
 #[derive(Debug, Clone, Default)]
@@ -161,7 +164,7 @@ impl Listing {
         let (selection, after) = (self.selection.clone(), self.after);
         let read = move |connection: &mut _| with_links(connection, |c| entity::select(c, &selection, after, PORTION));
         let found = self.broker.inner.db.read(read).await?;
-        self.note(found.last().map(|(entity, _)| entity.id), found.len());
+        self.note(found.last().map(|(entity, _)| entity.id), found.len(), PORTION);
         let shown = found.into_iter().map(|(entity, links)| self.broker.shown(&self.model, entity, links));
         Ok(Some(shown.collect()))
     }
@@ -175,15 +178,15 @@ impl Listing {
             return Ok(None);
         }
         let (selection, after) = (self.selection.clone(), self.after);
-        let read = move |connection: &mut _| entity::select_places(connection, &selection, after, 4 * PORTION);
+        let read = move |connection: &mut _| entity::select_places(connection, &selection, after, PORTION_OF_PLACES);
         let found = self.broker.inner.db.read(read).await?;
-        self.note(found.last().map(|(id, _)| *id), found.len() / 4);
+        self.note(found.last().map(|(id, _)| *id), found.len(), PORTION_OF_PLACES);
         Ok(Some(found.into_iter().map(|(id, kind)| link::path_to(&self.model, &kind, id)).collect()))
     }
 
-    fn note(&mut self, last: Option<EntityId>, found: usize) {
+    fn note(&mut self, last: Option<EntityId>, found: usize, asked: i64) {
         self.after = last;
-        self.ended = last.is_none() || i64::try_from(found).is_ok_and(|found| found < PORTION);
+        self.ended = last.is_none() || i64::try_from(found).is_ok_and(|found| found < asked);
     }
 }
 
