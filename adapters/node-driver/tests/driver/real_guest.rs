@@ -213,7 +213,8 @@ async fn configure(key: &Key, machine: &Machine, interface: &Interface, address:
     let command = format!(
         "i=$(grep -l {mac} /sys/class/net/*/address) && i=${{i%/address}} && i=${{i##*/}} && echo $i >/tmp/nic || exit 1
         if [ ! -e /tmp/{mac} ]; then
-            until pkill -f \"udhcpc -i $i\"; do sleep 0.2; done
+            # It may have given up before it is looked for.
+            for look in $(seq 60); do pkill -f \"udhcpc -i $i\" && break; sleep 0.2; done
             touch /tmp/{mac}
         fi
         ip link set $i up; ip addr add {address}/24 dev $i 2>/dev/null
