@@ -158,7 +158,7 @@ nothing_is_left() {
 
 delete_machine() {
     title "Delete it"
-    machine=$(sqlite3 -readonly "$data/tombolo.sqlite" "select machine from entities where id = '${location##*/}'")
+    machine=$(sqlite3 -readonly "$data/tombolo.sqlite" "select backend_id from entities where id = '${location##*/}'")
     # Otherwise the search for what is left would find nothing whatever there is.
     [ -n "$machine" ] || fail "the store knows no machine of $location"
     pgrep -f -- "$machine" >/dev/null || fail "no process of machine $machine was found while it ran"
