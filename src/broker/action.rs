@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backend::{CopyPurpose, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
-use marketplace::{Appliance, ApplianceDraft, ApplianceName};
+use marketplace::{Appliance, ApplianceDraft};
 use occi_schema::{
     ActionRequest, CategoryId, Model, ResolvedAction, Value,
     well_known::{
@@ -281,8 +281,7 @@ fn appliance(of: EntityId, wished: Option<&str>) -> Result<ApplianceDraft, Broke
         publisher: "this project".into(),
     };
     // Checked here, where somebody can still be told.
-    let checked = Appliance::try_from(draft.clone()).map_err(|error| BrokerError::Invalid(error.to_string()))?;
-    debug_assert!(ApplianceName::try_from(checked.name().as_str().to_owned()).is_ok());
+    Appliance::try_from(draft.clone()).map_err(|error| BrokerError::Invalid(error.to_string()))?;
     Ok(draft)
 }
 

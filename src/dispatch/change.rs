@@ -15,7 +15,7 @@ use super::{
     power::wait_until,
     saga::{Definition, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure},
+    work::{Work, failure, parameters_of},
 };
 use crate::store::{
     DbConnection, StoreError,
@@ -107,9 +107,7 @@ pub struct Plan {
 
 impl Plan {
     fn of(saga: &Saga) -> Result<Self, StepFailure> {
-        serde_json::from_value(saga.parameters.clone()).map_err(|error| {
-            StepFailure::Lasting(format!("the parameters of saga {} are unreadable: {error}", saga.id))
-        })
+        parameters_of(saga)
     }
 
     fn state_before(&self) -> EntityState {

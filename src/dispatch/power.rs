@@ -11,7 +11,7 @@ use super::{
     provision::{facts_of, wait_for},
     saga::{Definition, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure},
+    work::{Work, failure, parameters_of},
 };
 use crate::store::{
     DbConnection, StoreError,
@@ -67,9 +67,7 @@ impl PowerAction {
     }
 
     fn of(saga: &Saga) -> Result<Self, StepFailure> {
-        serde_json::from_value(saga.parameters.clone()).map_err(|error| {
-            StepFailure::Lasting(format!("the parameters of saga {} are unreadable: {error}", saga.id))
-        })
+        parameters_of(saga)
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     object::name,
     saga::{Definition, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure, say},
+    work::{Work, failure, parameters_of, say},
 };
 use crate::store::{
     DbConnection, StoreError, Timestamp, appliance,
@@ -46,9 +46,7 @@ pub struct SaveOrder {
 
 impl SaveOrder {
     fn of(saga: &Saga) -> Result<Self, StepFailure> {
-        serde_json::from_value(saga.parameters.clone()).map_err(|error| {
-            StepFailure::Lasting(format!("the parameters of saga {} are unreadable: {error}", saga.id))
-        })
+        parameters_of(saga)
     }
 }
 

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use backend::{BackendError, MachineSpec};
+use serde::de::DeserializeOwned;
 
 use super::{
     order::Order,
     saga::{Run, StepFailure},
     site::{Site, Sites},
 };
-use crate::store::entity::{self, Entity};
+use crate::store::{
+    entity::{self, Entity},
+    saga::Saga,
+};
 
 /// What the steps of an entity's sagas need.
 pub struct Work {
@@ -40,6 +44,12 @@ impl Work {
             other => Err(StepFailure::Lasting(format!("{} is a {} and no machine", self.entity.id, other.noun()))),
         }
     }
+}
+
+/// What a saga's steps need to know, as its planner wrote it down.
+pub fn parameters_of<T: DeserializeOwned>(saga: &Saga) -> Result<T, StepFailure> {
+    serde_json::from_value(saga.parameters.clone())
+        .map_err(|error| StepFailure::Lasting(format!("the parameters of saga {} are unreadable: {error}", saga.id)))
 }
 
 /// Shows the owner what is going on.
