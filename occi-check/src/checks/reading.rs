@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::{
-    answer::{Answer, Category, JSON, OCCI, Value, split_commas},
+    answer::{Answer, Category, Entity, JSON, OCCI, Value, split_commas},
     check::{Check, Outcome, Stop},
+    fixture::LinkFixture,
     names::{
         COMPUTE, COMPUTE_ACTION, COMPUTE_STATE, CORES, HOSTNAME, MEMORY, NETWORK, NETWORK_INTERFACE, START, SUMMARY,
         TITLE,
@@ -178,7 +179,18 @@ async fn shows_attributes(session: &Session) -> Outcome {
 
 async fn shows_links(session: &Session) -> Outcome {
     let interface = session.shared_interface().await?;
-    let entity = session.read(&interface.source).await?;
+    // A server may still be learning the link's attributes from its backend: it is read before and after.
+    for _ in 0..TRIES {
+        let before = session.read(&interface.path).await?;
+        let entity = session.read(&interface.source).await?;
+        if session.read(&interface.path).await? == before {
+            return shows_link(session, &interface, &entity, &before);
+        }
+    }
+    fail!("{} changed at each of {TRIES} readings", interface.path);
+}
+
+fn shows_link(session: &Session, interface: &LinkFixture, entity: &Entity, link_entity: &Entity) -> Outcome {
     let to_it = |target: &str| session.path(target).ok().as_ref() == Some(&interface.target);
     let Some(link) = entity.links.iter().find(|link| to_it(&link.target)) else {
         fail!("{} shows no link to {}", interface.source, interface.target);
@@ -186,7 +198,6 @@ async fn shows_links(session: &Session) -> Outcome {
     hold!(link.rel.iter().any(|rel| rel == NETWORK), "rel is {:?}", link.rel);
     let own = link.own.as_deref().map(|own| session.path(own)).transpose()?;
     hold!(own.as_ref() == Some(&interface.path), "self is {own:?} instead of {}", interface.path);
-    let link_entity = session.read(&interface.path).await?;
     let wanted: BTreeSet<_> = link_entity.mixins.iter().chain([&link_entity.kind]).collect();
     let shown: BTreeSet<_> = link.categories.iter().collect();
     hold!(shown == wanted, "category is {shown:?} instead of {wanted:?}");
