@@ -71,7 +71,7 @@ pub struct PublishArgs {
     #[arg(long)]
     label: Option<String>,
     /// The image's format; found out when not given, but a disk that a guest has written to should be declared
-    #[arg(long, value_parser = parse_format)]
+    #[arg(long, value_parser = <ImageFormat as std::str::FromStr>::from_str)]
     format: Option<ImageFormat>,
     /// Least memory of a machine, in MiB
     #[arg(long, default_value_t = 64)]
@@ -79,11 +79,6 @@ pub struct PublishArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-fn parse_format(text: &str) -> Result<ImageFormat, String> {
-    let readable = ImageFormat::READABLE.into_iter().find(|format| format.name() == text);
-    readable.ok_or_else(|| "raw and qcow2 are read".to_owned())
 }
 
 pub async fn run(config: &Config, command: CatalogCommand) -> anyhow::Result<()> {

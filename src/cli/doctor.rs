@@ -55,7 +55,7 @@ fn http_port(config: &Config) -> Finding {
 }
 
 fn formats() -> Finding {
-    let readable = disk_image::ImageFormat::READABLE.map(|format| format.to_string()).join(", ");
+    let readable = disk_image::ImageFormat::ALL.map(|format| format.to_string()).join(", ");
     finding("image formats", Verdict::Good, format!("{readable} are read"))
 }
 

@@ -34,6 +34,10 @@ impl DiskView for Cancellable<'_> {
         self.view.size()
     }
 
+    fn logical_sector_size(&self) -> u32 {
+        self.view.logical_sector_size()
+    }
+
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
         self.wanted()?;
         self.view.read_at(offset, buffer)

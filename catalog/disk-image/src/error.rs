@@ -39,8 +39,40 @@ pub enum ImageError {
         problem: String,
     },
     /// The bytes are of a format without a reader.
-    #[error("this is {0}, which is not read yet; convert it to qcow2 or raw first")]
+    #[error("this is {0}, which is not read; convert it to qcow2 first, or declare it raw to take it as it is")]
     NotReadYet(ForeignFormat),
+    /// Something that the format allows and nothing here does.
+    #[error("no support for {what}; {instead}")]
+    Unsupported {
+        /// What was met or asked for.
+        what: String,
+        /// What to do instead.
+        instead: String,
+    },
+    /// An archive or compressed stream is damaged or hostile, or holds no disk.
+    #[error("{container} refused: {problem}")]
+    Container {
+        /// What kind: `OVA`, `gzip file`.
+        container: String,
+        /// What is wrong with which part, and what to do.
+        problem: String,
+    },
+    /// The disk does not fit what is to be written.
+    #[error("cannot write this disk as {format}: {problem}")]
+    Unwritable {
+        /// The format asked for.
+        format: ImageFormat,
+        /// What does not fit, and what to do.
+        problem: String,
+    },
+    /// The target could not be written.
+    #[error("cannot write at byte {offset}: {source}")]
+    Write {
+        /// Where in the target, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The bytes are not of the declared format.
     #[error("declared as {declared}, but {found}; declare what it is")]
     NotAsDeclared {

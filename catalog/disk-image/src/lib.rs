@@ -4,20 +4,31 @@
 //! file before use, and hold a few megabytes at most, whatever a header claims.
 
 mod cancel;
+pub mod container;
+pub mod convert;
 mod digest;
 mod error;
 mod format;
-mod open;
+pub mod layout;
+mod neighbours;
+mod opening;
 mod probe;
 pub mod qcow2;
 mod raw;
+mod reader;
 mod source;
+mod table;
+mod vdi;
+mod vhd;
+mod vhdx;
 mod view;
+mod vmdk;
 
 pub use cancel::Cancellable;
 pub use digest::{ContentDigest, ContentHasher, InvalidDigest, content_digest};
 pub use error::ImageError;
-pub use format::{ForeignFormat, ImageFormat};
-pub use open::{open, open_file};
+pub use format::{ForeignFormat, ImageFormat, UnknownFormat};
+pub use opening::{Opening, open, open_file};
 pub use raw::RawImage;
+pub use reader::{Fact, FactValue, ImageReader};
 pub use view::{DiskView, Extent, ExtentKind, LARGEST_DISK, Piece, SECTOR, for_each_piece};

@@ -1,12 +1,9 @@
 use std::fs::File;
 
-use rustix::{
-    fs::{SeekFrom, seek},
-    io::Errno,
-};
-
 use crate::{
-    DiskView, Extent, ExtentKind, ImageError, ImageFormat, LARGEST_DISK, SECTOR, source::ImageFile, view::check_range,
+    DiskView, Extent, ExtentKind, Fact, ImageError, ImageFormat, ImageReader, LARGEST_DISK, SECTOR,
+    source::{Allocation, ImageFile},
+    view::check_range,
 };
 
 /// A file that holds the guest's bytes and nothing else.
@@ -46,11 +43,6 @@ impl RawImage {
     pub fn padding(&self) -> u64 {
         self.size - self.source.length()
     }
-
-    fn seek(&self, to: SeekFrom) -> Result<u64, Errno> {
-        // Moves the file's position, which nothing else here depends on.
-        seek(self.source.file(), to)
-    }
 }
 
 impl DiskView for RawImage {
@@ -71,18 +63,23 @@ impl DiskView for RawImage {
         if from >= self.size {
             return Ok(None);
         }
-        let failed = |errno: Errno| ImageError::Read { offset: from, source: errno.into() };
-        let (end, kind) = match self.seek(SeekFrom::Data(from)) {
-            Ok(data) if data > from => (data, ExtentKind::Zero),
-            Ok(_) => (self.seek(SeekFrom::Hole(from)).map_err(failed)?, ExtentKind::Data),
-            // Nothing but a hole up to the end (or the padding behind it).
-            Err(Errno::NXIO) => (self.size, ExtentKind::Zero),
-            // Block devices and some file systems cannot tell.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => (self.size, ExtentKind::Data),
-            Err(errno) => return Err(failed(errno)),
+        // Behind the end of the file stands nothing but the padding, which is zero like a hole.
+        let (end, kind) = if from >= self.source.length() {
+            (self.size, ExtentKind::Absent)
+        } else {
+            match self.source.allocation(from)? {
+                Allocation::DataUntil(end) => (end, ExtentKind::Data),
+                Allocation::HoleUntil(end) => (end, ExtentKind::Absent),
+            }
         };
-        // The file may have grown since; the guest's size has not.
         let end = if end >= self.source.length() { self.size } else { end };
         Ok(Some(Extent { offset: from, length: end.min(self.size) - from, kind }))
+    }
+}
+
+impl ImageReader for RawImage {
+    fn facts(&self) -> Vec<Fact> {
+        let padding = self.padding();
+        if padding == 0 { Vec::new() } else { vec![Fact::new("padding", padding)] }
     }
 }

@@ -21,6 +21,11 @@ pub trait DiskView: Send + Sync {
     /// The size that the guest sees, in bytes: a multiple of [`SECTOR`], at most [`LARGEST_DISK`].
     fn size(&self) -> u64;
 
+    /// The guest's unit of access in bytes, 512 or 4096: no part of a disk's content, but of how a guest addresses it.
+    fn logical_sector_size(&self) -> u32 {
+        512
+    }
+
     /// Fills the whole buffer with the guest's bytes from `offset` on.
     ///
     /// # Errors
@@ -52,8 +57,18 @@ pub struct Extent {
 pub enum ExtentKind {
     /// Stored bytes.
     Data,
-    /// Zeros that take no room in the file.
+    /// Zeros that the file says are there, without room for them.
     Zero,
+    /// Never written, which reads as zeros.
+    Absent,
+}
+
+impl ExtentKind {
+    /// Whether a guest can see anything but zeros.
+    #[must_use]
+    pub fn is_data(self) -> bool {
+        matches!(self, Self::Data)
+    }
 }
 
 /// What [`for_each_piece`] hands over.
@@ -93,7 +108,7 @@ pub fn for_each_piece<E: From<ImageError>>(
         let end = at + extent.length.clamp(1, size - at);
         while at < end {
             let piece = match extent.kind {
-                ExtentKind::Zero => Piece::Zero(ZERO_PIECE.min(end - at)),
+                ExtentKind::Zero | ExtentKind::Absent => Piece::Zero(ZERO_PIECE.min(end - at)),
                 ExtentKind::Data => {
                     // Up to the next multiple, so that clusters of any size are met whole.
                     let length = (PIECE - at % PIECE).min(end - at);
@@ -116,4 +131,13 @@ pub(crate) fn check_range(size: u64, offset: u64, length: usize) -> Result<(), I
         Some(end) if end <= size => Ok(()),
         _ => Err(ImageError::OutOfDisk { offset, length, size }),
     }
+}
+
+/// Reads with zeros behind the disk's end: a target may be rounded up, or end within a unit.
+pub(crate) fn read_padded(view: &dyn DiskView, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
+    let there = view.size().saturating_sub(offset);
+    let there = usize::try_from(there).unwrap_or(usize::MAX).min(buffer.len());
+    let (stored, beyond) = buffer.split_at_mut(there);
+    beyond.fill(0);
+    if stored.is_empty() { Ok(()) } else { view.read_at(offset, stored) }
 }

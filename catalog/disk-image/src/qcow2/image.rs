@@ -9,7 +9,7 @@ use super::{
     refused,
     tables::Tables,
 };
-use crate::{DiskView, Extent, ExtentKind, ImageError, ImageFormat, source::ImageFile, view::check_range};
+use crate::{DiskView, Extent, ExtentKind, ImageError, ImageFormat, ImageReader, source::ImageFile, view::check_range};
 
 /// The longest extent that is put together, in bytes: bounds the work of one question about a huge sparse disk.
 const LONGEST_EXTENT: u64 = 1 << 30;
@@ -200,3 +200,5 @@ impl DiskView for Qcow2Image {
         Ok(Some(Extent { offset: from, length: length.min(most), kind }))
     }
 }
+
+impl ImageReader for Qcow2Image {}

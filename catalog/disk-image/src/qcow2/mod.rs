@@ -15,7 +15,7 @@ mod tables;
 pub use image::Qcow2Image;
 pub use overlay::{OverlaySpec, create_overlay};
 
-use crate::{ImageError, ImageFormat};
+use crate::{ImageError, ImageFormat, ImageReader, opening::Opening, source::ImageFile};
 
 /// `QFI` and 0xfb.
 pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
@@ -23,4 +23,12 @@ pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
 /// A refusal that names the field and where it stands.
 fn refused(field: &'static str, offset: u64, problem: impl Into<String>) -> ImageError {
     ImageError::Refused { format: ImageFormat::Qcow2, field, offset, problem: problem.into() }
+}
+
+/// Opens a qcow2.
+pub(crate) fn open(source: ImageFile, opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
+    if opening.snapshot.is_some() {
+        return Err(ImageError::Unsupported { what: "snapshots".into(), instead: "open the disk as it is".into() });
+    }
+    Ok(Box::new(Qcow2Image::over(source)?))
 }

@@ -32,41 +32,50 @@ fn a_declaration_is_held_against_the_bytes() {
     let raw = file(&directory, "raw", &[1; 1024]);
     let error = refusal(&raw, Some(ImageFormat::Qcow2));
     assert_eq!(error, "declared as qcow2, but it has no mark of a known format; declare what it is");
-    let gzip = file(&directory, "gzip", b"\x1f\x8b\x08\0\0\0");
-    assert!(refusal(&gzip, Some(ImageFormat::Qcow2)).contains("it is a gzip file"));
+    let luks = file(&directory, "luks", b"LUKS\xba\xbe\0\x02");
+    assert!(refusal(&luks, Some(ImageFormat::Qcow2)).contains("it is a LUKS volume"));
 }
 
 #[test]
-fn other_formats_are_recognised_and_refused() {
+fn every_format_is_known_by_its_mark() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("made");
-    for (format, expected) in [
-        ("vmdk", "a VMDK"),
-        ("vpc", "a VHD"),
-        ("vhdx", "a VHDX"),
-        ("vdi", "a VDI"),
-        ("qed", "a QED"),
-        ("qcow", "a qcow"),
+    for (name, options, expected) in [
+        ("vmdk", "subformat=monolithicSparse", ImageFormat::Vmdk),
+        ("vmdk", "subformat=streamOptimized", ImageFormat::Vmdk),
+        ("vpc", "subformat=dynamic", ImageFormat::Vhd),
+        // Its mark stands at the end.
+        ("vpc", "subformat=fixed", ImageFormat::Vhd),
+        ("vhdx", "subformat=dynamic", ImageFormat::Vhdx),
+        ("vdi", "static=off", ImageFormat::Vdi),
+        ("qcow2", "compat=0.10", ImageFormat::Qcow2),
     ] {
+        qemu_img(["create", "-q", "-f", name, "-o", options, path.to_str().unwrap(), "1M"]);
+        assert_eq!(open(&path, None).unwrap().format(), expected, "{name} {options}");
+        for other in ImageFormat::ALL.into_iter().filter(|other| !matches!(other, ImageFormat::Raw)) {
+            assert_eq!(open(&path, Some(other)).is_ok(), other == expected, "{name} {options} as {other}");
+        }
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn what_has_no_reader_is_named_and_refused() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("made");
+    for (format, expected) in [("qed", "a QED"), ("qcow", "a qcow")] {
         qemu_img(["create", "-q", "-f", format, path.to_str().unwrap(), "1M"]);
         assert!(refusal(&path, None).contains(&format!("this is {expected}")), "{format}");
         fs::remove_file(&path).unwrap();
     }
-    qemu_img(["create", "-q", "-f", "vpc", "-o", "subformat=fixed", path.to_str().unwrap(), "1M"]);
-    assert!(refusal(&path, None).contains("a VHD"), "with its mark at the end");
-
     let mut disc = vec![0; 40_000];
     disc[32769..32774].copy_from_slice(b"CD001");
-    let mut archive = vec![0; 1024];
-    archive[257..262].copy_from_slice(b"ustar");
     for (name, content, expected) in [
         ("disc", disc.as_slice(), "an ISO 9660 disc"),
-        ("archive", &archive, "a tar archive"),
-        ("xz", b"\xfd7zXZ\0\0\x04", "an xz file"),
-        ("zstd", b"\x28\xb5\x2f\xfd\0", "a zstd file"),
-        ("bzip2", b"BZh91AY", "a bzip2 file"),
         ("luks", b"LUKS\xba\xbe\0\x02", "a LUKS volume"),
-        ("descriptor", b"# Disk DescriptorFile\nversion=1\nRW 1 FLAT \"/etc/passwd\" 0\n", "a VMDK"),
+        ("cowd", b"COWD\x01\0\0\0", "a snapshot of ESXi"),
+        ("sesparse", b"\xbe\xba\xfe\xca\0\0\0\0", "a snapshot of ESXi"),
+        ("parallels", b"WithoutFreeSpace", "a Parallels disk"),
         ("version-4", b"QFI\xfb\0\0\0\x04", "a qcow image of another version"),
     ] {
         assert!(refusal(&file(&directory, name, content), None).contains(expected), "{name}");

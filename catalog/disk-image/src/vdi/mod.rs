@@ -1,0 +1,8 @@
+//! VDI.
+
+use crate::{ImageError, ImageReader, opening::Opening, source::ImageFile};
+
+/// Opens a VDI.
+pub(crate) fn open(_source: ImageFile, _opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
+    Err(ImageError::Unsupported { what: "VDI".into(), instead: "convert it first".into() })
+}

@@ -1,0 +1,8 @@
+//! VHD.
+
+use crate::{ImageError, ImageReader, opening::Opening, source::ImageFile};
+
+/// Opens a VHD.
+pub(crate) fn open(_source: ImageFile, _opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
+    Err(ImageError::Unsupported { what: "VHD".into(), instead: "convert it first".into() })
+}

@@ -1,0 +1,8 @@
+//! VMDK.
+
+use crate::{ImageError, ImageReader, opening::Opening, source::ImageFile};
+
+/// Opens a VMDK.
+pub(crate) fn open(_source: ImageFile, _opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
+    Err(ImageError::Unsupported { what: "VMDK".into(), instead: "convert it first".into() })
+}
