@@ -54,6 +54,28 @@ impl<const WIDTH: usize> Table<WIDTH> {
         Ok(bytes)
     }
 
+    /// Hands over the first `count` entries in order, for checks of a whole table; none of it is kept.
+    pub(crate) fn for_each(
+        &self,
+        count: u64,
+        mut take: impl FnMut(u64, [u8; WIDTH]) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let length = count.min(self.entries) * WIDTH as u64;
+        let mut bytes = vec![0; usize::try_from(length.min(PAGE)).unwrap_or(0)];
+        let (mut at, mut index) = (0, 0);
+        while at < length {
+            let left = usize::try_from((length - at).min(PAGE)).unwrap_or(0);
+            let page = &mut bytes[..left];
+            self.source.read_padded(self.offset + at, page)?;
+            for entry in page.as_chunks::<WIDTH>().0 {
+                take(index, *entry)?;
+                index += 1;
+            }
+            at += left as u64;
+        }
+        Ok(())
+    }
+
     fn page(&self, number: u64) -> Result<Arc<[u8]>, ImageError> {
         {
             let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
