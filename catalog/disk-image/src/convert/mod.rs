@@ -6,6 +6,7 @@
 
 mod crew;
 mod fingerprint;
+mod output;
 mod packed_task;
 mod plain_task;
 mod target;
@@ -15,5 +16,6 @@ mod windows;
 mod work;
 mod zeros;
 
+pub use output::Output;
 pub use target::{Packing, Target};
 pub use work::{Converted, Work};
