@@ -12,11 +12,13 @@ mod rendering;
 mod units;
 
 pub use allocation_map::AllocationMap;
+pub(crate) use allocation_map::AllocationMapBuilder;
 pub use identity::Identity;
 pub use packed::{PackedFormat, PackedLayout, PackedUnits, Packer, PlacedUnit};
 pub use plain::PlainLayout;
 pub use rendering::Rendering;
 pub use units::{UnitFormat, UnitLayout};
+pub(crate) use units::{put, put_table};
 
 /// The plan of an image's file.
 pub trait Layout: Send + Sync {

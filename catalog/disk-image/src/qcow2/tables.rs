@@ -8,7 +8,11 @@ use super::{
     geometry::Geometry,
     refused,
 };
-use crate::{ImageError, source::ImageFile, table::Table};
+use crate::{
+    ImageError,
+    source::{Allocation, ImageFile},
+    table::Table,
+};
 
 /// Room for L2 tables in memory, in bytes. Two tables are kept however large they are.
 const CACHE: u64 = 8 << 20;
@@ -37,6 +41,24 @@ impl L2Table {
         let mut bytes = vec![0; usize::try_from(geometry.cluster()).unwrap_or(0)];
         source.read_padded(offset, &mut bytes)?;
         Ok(Self { bytes: bytes.into(), extended: geometry.extended_l2 })
+    }
+
+    /// The same; `None` when the table is in a hole of the file and thus empty. A file may claim any number of those
+    /// without having a byte of them.
+    pub(super) fn read_if_there(
+        source: &ImageFile,
+        geometry: Geometry,
+        offset: u64,
+    ) -> Result<Option<Self>, ImageError> {
+        const WORTH_ASKING: u64 = 4096;
+        let end = offset + geometry.cluster();
+        if geometry.cluster() >= WORTH_ASKING
+            && offset < source.length()
+            && matches!(source.allocation(offset)?, Allocation::HoleUntil(hole) if hole >= end)
+        {
+            return Ok(None);
+        }
+        Self::read(source, geometry, offset).map(Some)
     }
 
     /// The entry with this number; one behind the end is absent.

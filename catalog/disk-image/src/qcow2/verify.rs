@@ -1,5 +1,6 @@
 use super::{
     compressed::Compression,
+    counting::refcount_blocks,
     entry::Cluster,
     geometry::Geometry,
     header::Header,
@@ -8,7 +9,7 @@ use super::{
     snapshots::Snapshots,
     tables::{L2Table, Tables},
 };
-use crate::{ImageError, source::ImageFile, table::Table};
+use crate::{ImageError, source::ImageFile};
 
 /// Places of compressed clusters that are remembered to find two guest clusters at one: 16 MiB of them.
 const MOST_PACKED_PLACES: usize = 2 << 20;
@@ -95,8 +96,7 @@ impl Verifier<'_> {
 
     /// The counts do not matter to a reader; their blocks must not be what a guest sees.
     fn claim_refcount_blocks(&mut self, header: &Header) -> Result<(), ImageError> {
-        let there = header.refcount_table.end.min(self.source.length()).saturating_sub(header.refcount_table.start);
-        let Some(blocks) = Table::<8>::new(self.source, header.refcount_table.start, there / 8) else { return Ok(()) };
+        let Some(blocks) = refcount_blocks(header, self.source) else { return Ok(()) };
         for index in 0..blocks.entries() {
             let block = u64::from_be_bytes(blocks.get(index)?);
             if block == 0 {
@@ -241,7 +241,8 @@ impl Verifier<'_> {
         }
         let per_table = self.geometry.clusters_per_l2();
         let used = guest_clusters.saturating_sub(index * per_table).min(per_table);
-        Ok(Some((place, L2Table::read(self.source, self.geometry, place)?, used)))
+        let table = L2Table::read_if_there(self.source, self.geometry, place)?;
+        Ok(table.map(|table| (place, table, used)))
     }
 
     fn need(&mut self, bytes: u64, at: u64) -> Result<(), ImageError> {
