@@ -18,6 +18,7 @@ pub use packed::{PackedFormat, PackedLayout, PackedUnits, Packer, PlacedUnit};
 pub use plain::PlainLayout;
 pub use rendering::Rendering;
 pub use units::{UnitFormat, UnitLayout};
+pub(crate) use units::{put, put_table};
 
 /// The plan of an image's file.
 pub trait Layout: Send + Sync {

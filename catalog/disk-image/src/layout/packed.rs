@@ -29,6 +29,12 @@ pub trait PackedFormat: Send + Sync {
     /// Packs units, always to the same bytes. One for each thread.
     fn packer(&self) -> Box<dyn Packer>;
 
+    /// Takes note of what follows from all units together, before the length or metadata is asked for:
+    /// [`PackedLayout::new`] does it once, so that reading stays quick.
+    fn prepare(&mut self, units: &PackedUnits<Self>) {
+        let _ = units;
+    }
+
     /// The file's length, after the last unit was placed.
     fn length(&self, units: &PackedUnits<Self>) -> u64;
 
@@ -121,7 +127,7 @@ impl<F: PackedFormat> PackedUnits<F> {
     }
 
     /// The last unit that begins at or before this byte of the file, or the first unit when none does.
-    fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
+    pub(crate) fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
         let begins_after = |cursor: &F::Cursor, rank: usize| {
             let unit = self.stored.select((rank * STRIDE) as u64)?;
             Some(format.place(&mut cursor.clone(), unit, self.lengths[rank * STRIDE]) > offset)
@@ -169,7 +175,8 @@ pub struct PackedLayout<F: PackedFormat> {
 impl<F: PackedFormat> PackedLayout<F> {
     /// Plans a file of these units.
     #[must_use]
-    pub fn new(format: F, units: PackedUnits<F>, identity: Identity) -> Self {
+    pub fn new(mut format: F, units: PackedUnits<F>, identity: Identity) -> Self {
+        format.prepare(&units);
         let length = format.length(&units);
         Self { format, units, identity, length }
     }

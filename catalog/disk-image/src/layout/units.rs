@@ -16,6 +16,12 @@ pub trait UnitFormat: Send + Sync {
     /// Guest bytes of a unit (cluster, grain, block).
     fn unit(&self) -> u64;
 
+    /// Takes note of what follows from the whole map, before anything but [`UnitFormat::first`], [`UnitFormat::prefix`]
+    /// and [`UnitFormat::place`] is asked: [`UnitLayout::new`] does it once, so that reading stays quick.
+    fn prepare(&mut self, stored: &AllocationMap) {
+        let _ = stored;
+    }
+
     /// Where the first unit begins in the file, with its prefix; this is the end of the metadata at the beginning.
     fn first(&self) -> u64;
 
@@ -64,7 +70,8 @@ pub struct UnitLayout<F> {
 impl<F: UnitFormat> UnitLayout<F> {
     /// Plans a file that holds these units. The map's unit must be the format's.
     #[must_use]
-    pub fn new(format: F, stored: AllocationMap, identity: Identity) -> Self {
+    pub fn new(mut format: F, stored: AllocationMap, identity: Identity) -> Self {
+        format.prepare(&stored);
         let length = format.length(&stored);
         let tail = format.first() + stored.count() * (format.prefix() + format.unit());
         Self { format, stored, identity, length, tail }
