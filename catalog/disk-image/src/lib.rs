@@ -22,7 +22,7 @@ mod vdi;
 mod vhd;
 mod vhdx;
 mod view;
-mod vmdk;
+pub mod vmdk;
 
 pub use cancel::Cancellable;
 pub use digest::{ContentDigest, ContentHasher, InvalidDigest, content_digest};

@@ -29,6 +29,11 @@ pub trait PackedFormat: Send + Sync {
     /// Packs units, always to the same bytes. One for each thread.
     fn packer(&self) -> Box<dyn Packer>;
 
+    /// The longest file that the format can have, in bytes: whoever packs must stop there.
+    fn longest_file(&self) -> u64 {
+        u64::MAX
+    }
+
     /// The file's length, after the last unit was placed.
     fn length(&self, units: &PackedUnits<Self>) -> u64;
 
@@ -107,7 +112,7 @@ impl<F: PackedFormat> PackedUnits<F> {
     }
 
     /// The last unit that begins at or before this byte of the file, or the first unit when none does.
-    fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
+    pub(crate) fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
         let begins_after = |cursor: &F::Cursor, rank: usize| {
             let unit = self.stored.select((rank * STRIDE) as u64)?;
             Some(format.place(&mut cursor.clone(), unit, self.lengths[rank * STRIDE]) > offset)
