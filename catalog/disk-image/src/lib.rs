@@ -23,7 +23,7 @@ mod vdi;
 mod vhd;
 mod vhdx;
 mod view;
-mod vmdk;
+pub mod vmdk;
 
 pub use cancel::Cancellable;
 pub use compare::{Difference, first_difference};

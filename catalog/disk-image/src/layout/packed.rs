@@ -35,6 +35,11 @@ pub trait PackedFormat: Send + Sync {
         let _ = units;
     }
 
+    /// The longest file that the format can have, in bytes: whoever packs must stop there.
+    fn longest_file(&self) -> u64 {
+        u64::MAX
+    }
+
     /// The file's length, after the last unit was placed.
     fn length(&self, units: &PackedUnits<Self>) -> u64;
 

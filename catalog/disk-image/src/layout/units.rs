@@ -30,6 +30,18 @@ pub trait UnitFormat: Send + Sync {
         0
     }
 
+    /// The most units that a file of the format can hold: whoever writes must stop there.
+    fn most_units(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// How many bytes from `offset` on, which lies before the first unit, are alike, and whether they are all zeros,
+    /// so that tables of a disk that holds little need not be stored.
+    fn metadata_run(&self, stored: &AllocationMap, offset: u64) -> (u64, bool) {
+        let _ = stored;
+        (self.first() - offset, false)
+    }
+
     /// The file's length when so many units are there: [`UnitFormat::first`], the units, the metadata at the end.
     fn length(&self, stored: &AllocationMap) -> u64;
 
@@ -100,7 +112,9 @@ impl<F: UnitFormat> Layout for UnitLayout<F> {
         }
         let first = self.format.first();
         if offset < first {
-            return Some(metadata(first));
+            let (run, zeros) = self.format.metadata_run(&self.stored, offset);
+            let origin = if zeros { Origin::Zero } else { Origin::Metadata };
+            return Some(Segment { offset, length: run.clamp(1, first - offset), origin });
         }
         if offset >= self.tail {
             return Some(metadata(self.length));
