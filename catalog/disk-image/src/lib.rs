@@ -20,7 +20,7 @@ mod source;
 mod table;
 mod vdi;
 mod vhd;
-mod vhdx;
+pub mod vhdx;
 mod view;
 mod vmdk;
 

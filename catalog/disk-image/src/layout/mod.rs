@@ -9,7 +9,7 @@ mod identity;
 mod packed;
 mod plain;
 mod rendering;
-mod units;
+pub(crate) mod units;
 
 pub use allocation_map::AllocationMap;
 pub(crate) use allocation_map::AllocationMapBuilder;
