@@ -206,6 +206,23 @@ impl Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::ImageFile;
+
+    #[test]
+    fn no_block_stands_farther_than_any_disk_needs() {
+        let mut file = LoggedFile::new(ImageFile::adopt(tempfile::tempfile().unwrap()).unwrap());
+        file.extend(1 << 60);
+        let mut taken = Taken::default();
+        let mut found = |start| {
+            let regions = Regions::default();
+            check(Block::Stored(start), MEBIBYTE, MEBIBYTE, &file, &regions, &mut taken).err().unwrap_or_default()
+        };
+        assert_eq!(found(FARTHEST - MEBIBYTE), "");
+        assert!(found(FARTHEST).contains("128 TiB"));
+        assert!(found(1 << 59).contains("128 TiB"));
+        assert!(found(1 << 60).contains("out of the file"));
+        assert!(found(u64::MAX << 20).contains("out of the file"));
+    }
 
     #[test]
     fn mebibytes_are_taken_once() {

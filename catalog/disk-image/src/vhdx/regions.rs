@@ -19,7 +19,7 @@ const MOST_ENTRIES: u32 = 2047;
 const REQUIRED: u32 = 1;
 
 /// Where in the file everything but payload stands (MS-VHDX 2.2.3).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Regions {
     pub(super) bat: Range<u64>,
     pub(super) metadata: Range<u64>,
@@ -82,7 +82,7 @@ impl Regions {
                 _ => None,
             };
             if let Some(known) = known
-                && known.replace(place.clone()).is_some()
+                && known.replace((place.clone(), place_at)).is_some()
             {
                 return Err(refused("Guid", at + entry as u64, "is that of an earlier region too"));
             }
@@ -95,11 +95,11 @@ impl Regions {
             return Err(refused("FileOffset", at, "leads onto another region, the log or the headers"));
         }
         let missing = |name: &str| refused("region table", at, format!("has no region of the {name}"));
-        let bat = bat.ok_or_else(|| missing("BAT"))?;
-        let metadata = metadata.ok_or_else(|| missing("metadata"))?;
+        let (bat, bat_at) = bat.ok_or_else(|| missing("BAT"))?;
+        let (metadata, _) = metadata.ok_or_else(|| missing("metadata"))?;
         if bat.end - bat.start > LARGEST_BAT {
             let problem = "of the BAT is more than 128 MiB; convert the image to larger blocks";
-            return Err(refused("Length", at, problem));
+            return Err(refused("Length", bat_at + 8, problem));
         }
         Ok(Self { bat, metadata, taken: taken.into_iter().map(|(place, _)| place).collect(), oddity })
     }
