@@ -21,7 +21,7 @@ mod source;
 mod table;
 mod vdi;
 mod vhd;
-mod vhdx;
+pub mod vhdx;
 mod view;
 pub mod vmdk;
 
