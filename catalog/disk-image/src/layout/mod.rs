@@ -12,6 +12,7 @@ mod rendering;
 mod units;
 
 pub use allocation_map::AllocationMap;
+pub(crate) use allocation_map::AllocationMapBuilder;
 pub use identity::Identity;
 pub use packed::{PackedFormat, PackedLayout, PackedUnits, Packer, PlacedUnit};
 pub use plain::PlainLayout;

@@ -106,6 +106,20 @@ impl<F: PackedFormat> PackedUnits<F> {
         placed.skip(rank.saturating_sub(first))
     }
 
+    /// Where something else than units stands: before the first, and between two that do not follow each other.
+    pub(crate) fn gaps<'a>(&'a self, format: &'a F) -> Vec<std::ops::Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut end = 0;
+        for placed in self.placed(format, 0) {
+            if placed.place > end {
+                gaps.push(end..placed.place);
+            }
+            end = placed.place + u64::from(placed.length);
+        }
+        gaps.push(end..end);
+        gaps
+    }
+
     /// The last unit that begins at or before this byte of the file, or the first unit when none does.
     fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
         let begins_after = |cursor: &F::Cursor, rank: usize| {

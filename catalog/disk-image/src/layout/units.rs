@@ -1,4 +1,5 @@
 use super::{AllocationMap, Identity, Layout, Origin, Segment};
+use crate::{ImageError, ImageFormat};
 
 /// How a sparse format arranges a file: metadata, then the units that are there, in the guest's order and one after
 /// another, then more metadata.
@@ -6,6 +7,9 @@ use super::{AllocationMap, Identity, Layout, Origin, Segment};
 /// The first unit's place does not depend on how many there are: so a file can be written in one pass, while it is
 /// still being found out what is there. What depends on it stands at the end.
 pub trait UnitFormat: Send + Sync {
+    /// Which format this is.
+    fn format(&self) -> ImageFormat;
+
     /// What the guest sees, in bytes.
     fn disk_size(&self) -> u64;
 
@@ -26,6 +30,20 @@ pub trait UnitFormat: Send + Sync {
     /// Fills the buffer, which is all zeros, with metadata from `offset` of the file on. They lie before the first unit, in one
     /// prefix, or behind the last unit.
     fn read_metadata(&self, stored: &AllocationMap, identity: &Identity, offset: u64, buffer: &mut [u8]);
+
+    /// How many units may be there at most, where the format's numbers end before the disk does.
+    fn most_units(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// The error of a disk that has more.
+    fn too_many_units(&self) -> ImageError {
+        let (most, unit) = (self.most_units(), self.unit());
+        ImageError::Unwritable {
+            format: self.format(),
+            problem: format!("its data needs more than {most} blocks of {unit} bytes; choose another format"),
+        }
+    }
 
     /// Where the data of the unit begins that has `rank` others before it.
     fn place(&self, rank: u64) -> u64 {
