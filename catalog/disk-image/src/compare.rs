@@ -41,10 +41,10 @@ pub fn first_difference(
     while at < common {
         let (left_run, right_run) = (run(left, at)?, run(right, at)?);
         let end = at.saturating_add(left_run.1.min(right_run.1)).min(common);
-        if left_run.0 || right_run.0 {
-            if let Some(difference) = compare_range([left, right], at..end, &mut buffers, progress)? {
-                return Ok(Some(difference));
-            }
+        if (left_run.0 || right_run.0)
+            && let Some(difference) = compare_range([left, right], at..end, &mut buffers, progress)?
+        {
+            return Ok(Some(difference));
         }
         at = end;
         progress(at);

@@ -7,6 +7,7 @@
 mod crew;
 mod fingerprint;
 mod output;
+mod ova;
 mod packed_task;
 mod plain_task;
 mod target;

@@ -81,6 +81,11 @@ impl<F: PackedFormat> Task for PackedTask<'_, F> {
         for (number, range) in &hand.units {
             let length = u32::try_from(range.len()).unwrap_or(u32::MAX);
             let place = self.format.place(&mut so_far.cursor, *number, length);
+            let longest = self.format.longest_file();
+            if place.saturating_add(length.into()) > longest {
+                let problem = format!("the file would pass {longest} bytes, where its numbers end");
+                return Err(ImageError::Unwritable { format: self.format.format(), problem });
+            }
             so_far.stored.add(*number, number + 1);
             so_far.lengths.push(length);
             match hand.placed.last_mut() {

@@ -1,9 +1,13 @@
 use std::fs::File;
 
-use super::{Converted, Work};
+use super::{Converted, Work, target_file::TargetFile};
 use crate::{
     DiskView, ImageError, ImageFormat, LARGEST_DISK, SECTOR,
-    layout::{Identity, Layout},
+    container::OvaEnvelope,
+    layout::{AllocationMap, Identity, Layout, PlainLayout, UnitFormat, UnitLayout},
+    qcow2::{PackedQcow2Format, Qcow2Compression, Qcow2Format, Qcow2Options},
+    vhdx::DynamicVhdxFormat,
+    vmdk::{DEFAULT_LEVEL, SparseVmdkFormat, StreamVmdkFormat},
 };
 
 /// What to write a disk as.
@@ -86,9 +90,26 @@ impl Target {
             let problem = format!("it has {size} bytes, and at most {LARGEST_DISK} are written");
             return Err(ImageError::Unwritable { format: self.format(), problem });
         }
+        let mut target = TargetFile::new(file)?;
         match self {
-            Self::Raw => work.write_plain(view, file, size, None),
-            _ => Err(ImageError::Unsupported { what: "this target".into(), instead: "write raw".into() }),
+            Self::Raw => work.write_plain(view, &target, size, None),
+            Self::Qcow2 { packing: None, .. } => {
+                work.write_units(view, &mut target, Qcow2Format::new(size, self.qcow2_options())?)
+            }
+            Self::Qcow2 { packing: Some(packing), .. } => {
+                let format = PackedQcow2Format::new(size, self.qcow2_options(), packing.compression())?;
+                work.write_packed(view, &mut target, format)
+            }
+            Self::Vmdk => work.write_units(view, &mut target, SparseVmdkFormat::new(size)?),
+            Self::StreamVmdk => work.write_packed(view, &mut target, StreamVmdkFormat::new(size, DEFAULT_LEVEL)?),
+            Self::Vhdx { .. } => work.write_units(view, &mut target, self.vhdx(view, size)?),
+            Self::Ova { name } => {
+                let format = StreamVmdkFormat::new(size, DEFAULT_LEVEL)?;
+                work.write_ova(view, target, format, &OvaEnvelope::new(name, size)?)
+            }
+            Self::FixedVhd { .. } | Self::Vhd | Self::Vdi => {
+                Err(ImageError::Unsupported { what: "this target".into(), instead: "write raw".into() })
+            }
         }
     }
 
@@ -99,7 +120,57 @@ impl Target {
     /// [`ImageError::Unwritable`] when the disk does not fit the format, [`ImageError::Unsupported`] for compressed
     /// targets, whose plan needs the lengths of all units, and what the view fails with.
     pub fn plan(&self, view: &dyn DiskView, identity: Identity) -> Result<Box<dyn Layout>, ImageError> {
-        let _ = (view, identity);
-        Err(ImageError::Unsupported { what: "plans".into(), instead: "write it".into() })
+        let size = view.size().next_multiple_of(SECTOR);
+        match self {
+            Self::Raw => Ok(Box::new(PlainLayout::new(size, Vec::new()))),
+            Self::Qcow2 { packing: None, .. } => {
+                plan_units(view, Qcow2Format::new(size, self.qcow2_options())?, identity)
+            }
+            Self::Vmdk => plan_units(view, SparseVmdkFormat::new(size)?, identity),
+            Self::Vhdx { .. } => plan_units(view, self.vhdx(view, size)?, identity),
+            Self::FixedVhd { .. } | Self::Vhd | Self::Vdi => {
+                Err(ImageError::Unsupported { what: "this target".into(), instead: "write raw".into() })
+            }
+            Self::Qcow2 { .. } | Self::StreamVmdk | Self::Ova { .. } => Err(ImageError::Unsupported {
+                what: "plans of compressed files before they are packed".into(),
+                instead: "write the file, or plan an uncompressed one".into(),
+            }),
+        }
     }
+
+    fn qcow2_options(&self) -> Qcow2Options {
+        match *self {
+            Self::Qcow2 { version, cluster_bits, .. } => Qcow2Options { version, cluster_bits },
+            _ => Qcow2Options::default(),
+        }
+    }
+
+    fn vhdx(&self, view: &dyn DiskView, size: u64) -> Result<DynamicVhdxFormat, ImageError> {
+        let (block_size, sector) = match *self {
+            Self::Vhdx { block_size, logical_sector_size } => (block_size, logical_sector_size),
+            _ => (None, None),
+        };
+        DynamicVhdxFormat::new(size, block_size.map(u64::from), sector.unwrap_or(view.logical_sector_size()))
+    }
+}
+
+impl Packing {
+    fn compression(self) -> Qcow2Compression {
+        match self {
+            Self::Deflate => Qcow2Compression::DEFLATE,
+            Self::Zstd => Qcow2Compression::ZSTD,
+        }
+    }
+}
+
+fn plan_units<F: UnitFormat + 'static>(
+    view: &dyn DiskView,
+    format: F,
+    identity: Identity,
+) -> Result<Box<dyn Layout>, ImageError> {
+    let stored = AllocationMap::of(view, format.unit())?;
+    if stored.count() > format.most_units() {
+        return Err(format.too_many_units());
+    }
+    Ok(Box::new(UnitLayout::new(format, stored, identity)))
 }

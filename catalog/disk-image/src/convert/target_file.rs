@@ -14,6 +14,8 @@ const ZEROS: usize = 1 << 20;
 /// The file that is written.
 pub(super) struct TargetFile<'a> {
     file: &'a File,
+    /// Where in the file the image begins: something else may stand before it.
+    start: u64,
     /// Everything that has not been written reads as zero.
     is_blank: bool,
     /// The most bytes that fit; a device cannot grow.
@@ -29,12 +31,17 @@ impl<'a> TargetFile<'a> {
         let metadata = file.metadata().map_err(failed)?;
         if metadata.file_type().is_block_device() {
             let end = rustix::fs::seek(file, rustix::fs::SeekFrom::End(0)).map_err(|errno| failed(errno.into()))?;
-            return Ok(Self { file, is_blank: false, capacity: Some(end), writing: Mutex::default() });
+            return Ok(Self { file, start: 0, is_blank: false, capacity: Some(end), writing: Mutex::default() });
         }
         if metadata.len() > 0 {
             return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the file is not empty")));
         }
-        Ok(Self { file, is_blank: true, capacity: None, writing: Mutex::default() })
+        Ok(Self { file, start: 0, is_blank: true, capacity: None, writing: Mutex::default() })
+    }
+
+    /// The same file, for an image behind its first bytes.
+    pub(super) fn behind(self, start: u64) -> Self {
+        Self { start, ..self }
     }
 
     pub(super) fn is_blank(&self) -> bool {
@@ -43,6 +50,7 @@ impl<'a> TargetFile<'a> {
 
     /// Refuses what does not fit on a device.
     pub(super) fn make_room(&self, length: u64) -> Result<(), ImageError> {
+        let length = self.start + length;
         match self.capacity {
             Some(capacity) if length > capacity => {
                 let problem = format!("the device has {capacity} bytes, and {length} are needed");
@@ -55,6 +63,7 @@ impl<'a> TargetFile<'a> {
 
     pub(super) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = self.start + offset;
         self.file.write_all_at(bytes, offset).map_err(|source| ImageError::Write { offset, source })
     }
 
@@ -63,7 +72,8 @@ impl<'a> TargetFile<'a> {
         if self.is_blank || length == 0 {
             return Ok(());
         }
-        match rustix::fs::fallocate(self.file, FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE, offset, length) {
+        let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(self.file, flags, self.start + offset, length) {
             Ok(()) => return Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NODEV | Errno::INVAL | Errno::NOSYS) => {}
             Err(errno) => return Err(ImageError::Write { offset, source: errno.into() }),
@@ -89,12 +99,18 @@ impl<'a> TargetFile<'a> {
         Ok(())
     }
 
+    /// Reads what was written.
+    pub(super) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), ImageError> {
+        let offset = self.start + offset;
+        self.file.read_exact_at(bytes, offset).map_err(|source| ImageError::Read { offset, source })
+    }
+
     /// Gives a regular file its length.
     pub(super) fn finish(&self, length: u64) -> Result<(), ImageError> {
         self.make_room(length)?;
         if self.capacity.is_some() {
             return Ok(());
         }
-        self.file.set_len(length).map_err(|source| ImageError::Write { offset: length, source })
+        self.file.set_len(self.start + length).map_err(|source| ImageError::Write { offset: length, source })
     }
 }

@@ -1,4 +1,4 @@
-use std::{fs::File, num::NonZero, sync::Mutex, sync::PoisonError, sync::atomic::AtomicBool, thread};
+use std::{num::NonZero, sync::Mutex, sync::PoisonError, sync::atomic::AtomicBool, thread};
 
 use super::{
     crew,
@@ -26,6 +26,9 @@ const MOST_THREADS: usize = 16;
 /// Bytes of metadata that are computed at a time.
 const METADATA: u64 = 1 << 20;
 
+/// What stands behind a disk's bytes follows from its identity.
+pub(super) type PlainPlan<'a> = &'a dyn Fn(&Identity) -> Result<PlainLayout, ImageError>;
+
 /// How a disk is written.
 pub struct Work<'a> {
     /// Threads that read, compress and write; as many as there are cores when not told.
@@ -45,6 +48,8 @@ pub struct Converted {
     pub file_length: u64,
     /// What the guest sees, in bytes: the source's size, perhaps rounded up.
     pub disk_size: u64,
+    /// Bytes of the disk that the file holds, in the format's units; all, where it has none.
+    pub stored: u64,
     /// The identity that the image has, in formats that have one.
     pub identity: Option<Identity>,
 }
@@ -64,40 +69,41 @@ impl Work<'_> {
         self.identity.or_else(found).unwrap_or_default()
     }
 
-    /// Writes each byte to its own place, in a file of `disk_size` bytes and perhaps `tail`.
-    pub(crate) fn write_plain(
+    /// Writes each byte to its own place, and what `plan` says behind them.
+    pub(super) fn write_plain(
         &self,
         view: &dyn DiskView,
-        file: &File,
+        target: &TargetFile<'_>,
         disk_size: u64,
-        tail: Option<&dyn Fn(&Identity) -> Vec<u8>>,
+        plan: Option<PlainPlan<'_>>,
     ) -> Result<Converted, ImageError> {
-        let target = TargetFile::new(file)?;
         target.make_room(disk_size)?;
-        let fingerprint = tail.and_then(|_| self.fingerprint());
-        let task = PlainTask { target: &target, fingerprint, done: Mutex::new(0) };
+        let fingerprint = plan.and_then(|_| self.fingerprint());
+        let task = PlainTask { target, fingerprint, done: Mutex::new(0) };
         let windows = Windows::new(view, WINDOW, BLOCK);
         crew::work(&task, view, windows, self.threads(), self.progress, self.cancelled)?;
         let done = *task.done.lock().unwrap_or_else(PoisonError::into_inner);
         target.write_zeros(done, disk_size.saturating_sub(done))?;
-        let identity = tail.map(|_| self.identity(task.fingerprint.as_ref(), view));
-        let tail = tail.zip(identity).map(|(tail, identity)| tail(&identity)).unwrap_or_default();
-        let layout = PlainLayout::new(disk_size, tail);
-        self.close(&layout, &target, disk_size..layout.length(), identity)
+        let identity = plan.map(|_| self.identity(task.fingerprint.as_ref(), view));
+        let layout = match plan.zip(identity) {
+            Some((plan, identity)) => plan(&identity)?,
+            None => PlainLayout::new(disk_size, Vec::new()),
+        };
+        self.close(&layout, target, disk_size..layout.length(), disk_size, identity)
     }
 
     /// Writes a sparse format.
-    pub(crate) fn write_units<F: UnitFormat>(
+    pub(super) fn write_units<F: UnitFormat>(
         &self,
         view: &dyn DiskView,
-        file: &File,
+        target: &mut TargetFile<'_>,
         format: F,
     ) -> Result<Converted, ImageError> {
-        let mut target = TargetFile::new(file)?;
         target.blank()?;
+        let target = &*target;
         let unit = format.unit();
         let stored = Mutex::new(AllocationMapBuilder::new(format.disk_size().div_ceil(unit)));
-        let task = UnitsTask { format: &format, target: &target, fingerprint: self.fingerprint(), stored };
+        let task = UnitsTask { format: &format, target, fingerprint: self.fingerprint(), stored };
         // Whole units where they fit, so that most are written by one call.
         let windows = Windows::new(view, WINDOW, if unit <= WINDOW { unit.max(BLOCK) } else { BLOCK });
         crew::work(&task, view, windows, self.threads(), self.progress, self.cancelled)?;
@@ -107,37 +113,32 @@ impl Work<'_> {
         let (first, prefix, count) = (format.first(), format.prefix(), stored.count());
         let tail = first + count * (prefix + unit);
         let layout = UnitLayout::new(format, stored, identity);
-        self.write_metadata(&layout, &target, 0..first)?;
+        self.write_metadata(&layout, target, 0..first)?;
         if prefix > 0 {
             for rank in 0..count {
                 let start = first + rank * (prefix + unit);
-                self.write_metadata(&layout, &target, start..start + prefix)?;
+                self.write_metadata(&layout, target, start..start + prefix)?;
             }
         }
-        self.close(&layout, &target, tail..layout.length(), Some(identity))
+        self.close(&layout, target, tail..layout.length(), count * unit, Some(identity))
     }
 
     /// Writes a compressed format.
-    pub(crate) fn write_packed<F: PackedFormat>(
+    pub(super) fn write_packed<F: PackedFormat>(
         &self,
         view: &dyn DiskView,
-        file: &File,
+        target: &mut TargetFile<'_>,
         format: F,
     ) -> Result<Converted, ImageError> {
-        let mut target = TargetFile::new(file)?;
         target.blank()?;
+        let target = &*target;
         let unit = format.unit();
         let so_far = PlacedSoFar {
             stored: AllocationMapBuilder::new(format.disk_size().div_ceil(unit)),
             lengths: Vec::new(),
             cursor: format.start(),
         };
-        let task = PackedTask {
-            format: &format,
-            target: &target,
-            fingerprint: self.fingerprint(),
-            placed: Mutex::new(so_far),
-        };
+        let task = PackedTask { format: &format, target, fingerprint: self.fingerprint(), placed: Mutex::new(so_far) };
         let windows = Windows::new(view, PACKED_WINDOW.max(unit), unit.max(BLOCK));
         crew::work(&task, view, windows, self.threads(), self.progress, self.cancelled)?;
         let PackedTask { fingerprint, placed, .. } = task;
@@ -146,13 +147,14 @@ impl Work<'_> {
         let identity = self.identity(fingerprint.as_ref(), view);
         let units = PackedUnits::new(&format, stored, lengths);
         let gaps = units.gaps(&format);
+        let count = units.stored().count();
         let layout = PackedLayout::new(format, units, identity);
         let mut from = 0;
         for gap in gaps {
-            self.write_metadata(&layout, &target, gap.clone())?;
+            self.write_metadata(&layout, target, gap.clone())?;
             from = gap.end;
         }
-        self.close(&layout, &target, from..layout.length(), Some(identity))
+        self.close(&layout, target, from..layout.length(), count * unit, Some(identity))
     }
 
     /// Writes what is left, and gives the file its length.
@@ -161,11 +163,12 @@ impl Work<'_> {
         layout: &dyn Layout,
         target: &TargetFile<'_>,
         rest: std::ops::Range<u64>,
+        stored: u64,
         identity: Option<Identity>,
     ) -> Result<Converted, ImageError> {
         self.write_metadata(layout, target, rest)?;
         target.finish(layout.length())?;
-        Ok(Converted { file_length: layout.length(), disk_size: layout.disk_size(), identity })
+        Ok(Converted { file_length: layout.length(), disk_size: layout.disk_size(), stored, identity })
     }
 
     /// Writes a range of the file that is nothing but metadata; long runs of zeros become holes.

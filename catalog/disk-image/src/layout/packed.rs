@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::{AllocationMap, Identity, Layout, Origin, Segment};
+use crate::ImageFormat;
 
 /// How many units may have to be gone through to find the place of one.
 const STRIDE: usize = 512;
@@ -13,6 +14,9 @@ const STRIDE: usize = 512;
 pub trait PackedFormat: Send + Sync {
     /// Where the next unit may stand: what placing depends on.
     type Cursor: Clone + Send + Sync + fmt::Debug;
+
+    /// Which format this is.
+    fn format(&self) -> ImageFormat;
 
     /// What the guest sees, in bytes.
     fn disk_size(&self) -> u64;

@@ -45,21 +45,16 @@ pub trait UnitFormat: Send + Sync {
     /// The file's length when so many units are there: [`UnitFormat::first`], the units, the metadata at the end.
     fn length(&self, stored: &AllocationMap) -> u64;
 
-    /// Fills the buffer, which is all zeros, with metadata from `offset` of the file on. They lie before the first unit, in one
-    /// prefix, or behind the last unit.
+    /// Fills the buffer, which is all zeros, with metadata from `offset` of the file on. It lies before the first
+    /// unit, in one prefix, or behind the last unit.
     fn read_metadata(&self, stored: &AllocationMap, identity: &Identity, offset: u64, buffer: &mut [u8]);
-
-    /// How many units may be there at most, where the format's numbers end before the disk does.
-    fn most_units(&self) -> u64 {
-        u64::MAX
-    }
 
     /// The error of a disk that has more.
     fn too_many_units(&self) -> ImageError {
         let (most, unit) = (self.most_units(), self.unit());
         ImageError::Unwritable {
             format: self.format(),
-            problem: format!("its data needs more than {most} blocks of {unit} bytes; choose another format"),
+            problem: format!("it holds more than {most} blocks of {unit} bytes; choose another format"),
         }
     }
 

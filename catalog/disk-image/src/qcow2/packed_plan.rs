@@ -4,7 +4,7 @@ use super::{
     plan::{Plan, Qcow2Options, Tail, unwritable},
 };
 use crate::{
-    ImageError, SECTOR,
+    ImageError, ImageFormat, SECTOR,
     layout::{Identity, PackedFormat, PackedUnits, Packer},
 };
 
@@ -61,6 +61,10 @@ impl PackedQcow2Format {
 }
 
 impl PackedFormat for PackedQcow2Format {
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Qcow2
+    }
+
     /// The first free byte of the file.
     type Cursor = u64;
 

@@ -3,7 +3,7 @@ use super::{
     plan::{Plan, Qcow2Options, Tail},
 };
 use crate::{
-    ImageError,
+    ImageError, ImageFormat,
     layout::{AllocationMap, Identity, UnitFormat},
 };
 
@@ -31,6 +31,10 @@ impl Qcow2Format {
 }
 
 impl UnitFormat for Qcow2Format {
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Qcow2
+    }
+
     fn disk_size(&self) -> u64 {
         self.plan.disk_size
     }

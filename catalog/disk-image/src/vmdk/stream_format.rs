@@ -7,7 +7,7 @@ use super::{
     unwritable,
 };
 use crate::{
-    ImageError, SECTOR,
+    ImageError, ImageFormat, SECTOR,
     layout::{AllocationMap, Identity, PackedFormat, PackedUnits, Packer},
 };
 
@@ -87,6 +87,10 @@ impl StreamVmdkFormat {
 
 impl PackedFormat for StreamVmdkFormat {
     type Cursor = StreamCursor;
+
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Vmdk
+    }
 
     fn disk_size(&self) -> u64 {
         self.capacity * SECTOR
