@@ -1,9 +1,6 @@
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::AtomicBool,
 };
 
 use anyhow::{Context, bail};
@@ -16,9 +13,7 @@ use marketplace::{
     VersionDraft,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{data_dir, print_json};
+use super::{data_dir, interrupt, print_json};
 use crate::{
     config::Config,
     store::{self, Timestamp},
@@ -71,7 +66,7 @@ pub struct PublishArgs {
     #[arg(long)]
     label: Option<String>,
     /// The image's format; found out when not given, but a disk that a guest has written to should be declared
-    #[arg(long, value_parser = <ImageFormat as std::str::FromStr>::from_str)]
+    #[arg(long, value_name = "FORMAT")]
     format: Option<ImageFormat>,
     /// Least memory of a machine, in MiB
     #[arg(long, default_value_t = 64)]
@@ -103,7 +98,7 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     let db = data_dir::open_store(config).await?;
     let (image_dir, format) = (config.image_dir(), args.format);
     let file = args.file.clone();
-    let cancelled = cancelled_by_ctrl_c()?;
+    let cancelled = interrupt::flag()?;
     let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, format, &cancelled))
         .await?
         .with_context(|| format!("cannot publish {}", args.file.display()))?;
@@ -138,19 +133,6 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     let (disk, kept) = (stored.size.div_ceil(MIB), stored.stored_bytes.div_ceil(MIB));
     println!("published {} {label}: a disk of {disk} MiB, {kept} MiB stored, image {}", shown.name(), stored.digest);
     Ok(())
-}
-
-/// A flag that Ctrl-C sets, so that what was begun is removed before the command ends.
-fn cancelled_by_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancelled);
-    // Registered here and now: in the task, the first Ctrl-C might come before it.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        interrupt.recv().await;
-        flag.store(true, Ordering::Relaxed);
-    });
-    Ok(cancelled)
 }
 
 fn import(

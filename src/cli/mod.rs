@@ -3,11 +3,15 @@
 mod catalog;
 mod data_dir;
 mod doctor;
+mod image;
+mod interrupt;
 mod node;
 mod occi;
 mod saga;
 mod serve;
 mod token;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +49,9 @@ enum Command {
     /// Publish and list appliances
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Look at disk images of any format, and convert them
+    #[command(subcommand)]
+    Image(image::ImageCommand),
     /// Create, list and revoke app tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -59,21 +66,23 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Does what was asked, and answers the status to end with.
     ///
     /// # Errors
     /// What went wrong, to be printed in one line.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
         match self.command {
             Command::Serve(args) => serve::run(config, &args).await,
             Command::Node(args) => node::run(&config, &args).await,
             Command::Catalog(command) => catalog::run(&config, command).await,
+            Command::Image(command) => return image::run(command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
             Command::Occi(command) => occi::run(command).await,
             Command::Doctor(args) => doctor::run(&config, &args).await,
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -66,7 +66,7 @@ impl FromStr for ImageFormat {
 pub enum ForeignFormat {
     /// QEMU's first format, or a qcow2 of an unknown version.
     Qcow,
-    /// An ESXi snapshot in one of its two sparse formats.
+    /// An `ESXi` snapshot in one of its two sparse formats.
     EsxiSnapshot,
     /// QEMU's enhanced disk.
     Qed,

@@ -4,6 +4,7 @@
 //! file before use, and hold a few megabytes at most, whatever a header claims.
 
 mod cancel;
+mod compare;
 pub mod container;
 pub mod convert;
 mod digest;
@@ -21,11 +22,12 @@ mod table;
 mod uuid;
 pub mod vdi;
 pub mod vhd;
-mod vhdx;
+pub mod vhdx;
 mod view;
-mod vmdk;
+pub mod vmdk;
 
 pub use cancel::Cancellable;
+pub use compare::{Difference, first_difference};
 pub use digest::{ContentDigest, ContentHasher, InvalidDigest, content_digest};
 pub use error::ImageError;
 pub use format::{ForeignFormat, ImageFormat, UnknownFormat};

@@ -37,7 +37,15 @@ pub struct Opening<'a> {
     pub(crate) most_unpacked: u64,
     pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) depth: u8,
+    /// The name of the file, when it was opened by a path.
+    pub(crate) name: Option<String>,
+    /// Bytes of the smallest compressed file that this is within.
+    pub(crate) packed: Option<u64>,
+    pub(crate) watch: Option<&'a Watch<'a>>,
 }
+
+/// Asked again and again while something is unpacked: see [`Opening::watched`].
+type Watch<'a> = dyn Fn(u64, u64) -> bool + Send + Sync + 'a;
 
 impl Default for Opening<'_> {
     fn default() -> Self {
@@ -50,6 +58,9 @@ impl Default for Opening<'_> {
             most_unpacked: LARGEST_UNPACKED,
             neighbours: Arc::new(Alone),
             depth: 0,
+            name: None,
+            packed: None,
+            watch: None,
         }
     }
 }
@@ -91,6 +102,13 @@ impl<'a> Opening<'a> {
         Self { spool: directory.into(), most_unpacked: most, ..self }
     }
 
+    /// Has `watch` told, while a compressed image is unpacked, how many of its bytes were read and how many there are.
+    /// It answers whether to go on; opening fails with [`ImageError::Cancelled`] otherwise.
+    #[must_use]
+    pub fn watched(self, watch: &'a (dyn Fn(u64, u64) -> bool + Send + Sync)) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
     /// Opens the image in a regular file or block device.
     ///
     /// # Errors
@@ -99,6 +117,7 @@ impl<'a> Opening<'a> {
         if self.beside {
             self.neighbours = Arc::new(Directory::of(path)?);
         }
+        self.name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
         self.read(ImageFile::open(path)?)
     }
 
@@ -118,7 +137,7 @@ impl<'a> Opening<'a> {
                 instead: "unpack the outer ones first".into(),
             });
         }
-        Ok(Self { depth: self.depth + 1, neighbours, ..self.clone() })
+        Ok(Self { depth: self.depth + 1, neighbours, name: None, ..self.clone() })
     }
 
     pub(crate) fn read(&self, source: ImageFile) -> Result<Box<dyn ImageReader>, ImageError> {

@@ -34,7 +34,7 @@ impl Found {
 const HEAD: usize = 512;
 const ISO_MARK: u64 = 32769;
 
-const AT_START: [(&[u8], Found); 14] = [
+const AT_START: [(&[u8], Found); 15] = [
     (b"KDMV", Found::Image(ImageFormat::Vmdk)),
     (b"# Disk DescriptorFile", Found::Image(ImageFormat::Vmdk)),
     (b"COWD", Found::Foreign(ForeignFormat::EsxiSnapshot)),
@@ -48,6 +48,8 @@ const AT_START: [(&[u8], Found); 14] = [
     (b"\x1f\x8b", Found::Compressed(Compression::Gzip)),
     (b"\xfd7zXZ\0", Found::Compressed(Compression::Xz)),
     (b"\x28\xb5\x2f\xfd", Found::Compressed(Compression::Zstd)),
+    // A frame to skip, which pzstd begins with.
+    (b"\x50\x2a\x4d\x18", Found::Compressed(Compression::Zstd)),
     (b"BZh", Found::Compressed(Compression::Bzip2)),
 ];
 

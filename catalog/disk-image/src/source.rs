@@ -2,7 +2,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Seek, SeekFrom},
     ops::Range,
-    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
@@ -57,6 +57,12 @@ impl ImageFile {
             return None;
         }
         Some(Self { file: Arc::clone(&self.file), start: self.start + range.start, length: range.end - range.start })
+    }
+
+    /// Which bytes of which file these are, by the file's device and number: the same for all of a file's names.
+    pub(crate) fn place(&self) -> Result<((u64, u64), Range<u64>), ImageError> {
+        let metadata = self.file.metadata().map_err(|source| ImageError::Read { offset: 0, source })?;
+        Ok(((metadata.dev(), metadata.ino()), self.start..self.start + self.length))
     }
 
     /// Bytes in it when it was opened.

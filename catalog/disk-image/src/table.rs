@@ -54,6 +54,19 @@ impl<const WIDTH: usize> Table<WIDTH> {
         Ok(bytes)
     }
 
+    /// How many entries from `index` on are the same as that one, at least one; a long run may come in parts.
+    pub(crate) fn repeats(&self, index: u64) -> Result<u64, ImageError> {
+        if index >= self.entries {
+            return Ok(u64::MAX - index);
+        }
+        let within = index * WIDTH as u64;
+        let page = self.page(within / PAGE)?;
+        let at = usize::try_from(within % PAGE).unwrap_or(0);
+        let entries = page.get(at..).unwrap_or(&[]).as_chunks::<WIDTH>().0;
+        let run = entries.first().map_or(1, |first| entries.iter().take_while(|entry| *entry == first).count());
+        Ok(run as u64)
+    }
+
     /// Hands over the first `count` entries in order, for checks of a whole table; none of it is kept.
     pub(crate) fn for_each(
         &self,

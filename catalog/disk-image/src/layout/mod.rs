@@ -9,9 +9,10 @@ mod identity;
 mod packed;
 mod plain;
 mod rendering;
-mod units;
+pub(crate) mod units;
 
 pub use allocation_map::AllocationMap;
+pub(crate) use allocation_map::AllocationMapBuilder;
 pub use identity::Identity;
 pub use packed::{PackedFormat, PackedLayout, PackedUnits, Packer, PlacedUnit};
 pub use plain::PlainLayout;

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::{AllocationMap, Identity, Layout, Origin, Segment};
+use crate::ImageFormat;
 
 /// How many units may have to be gone through to find the place of one.
 const STRIDE: usize = 512;
@@ -13,6 +14,9 @@ const STRIDE: usize = 512;
 pub trait PackedFormat: Send + Sync {
     /// Where the next unit may stand: what placing depends on.
     type Cursor: Clone + Send + Sync + fmt::Debug;
+
+    /// Which format this is.
+    fn format(&self) -> ImageFormat;
 
     /// What the guest sees, in bytes.
     fn disk_size(&self) -> u64;
@@ -28,6 +32,17 @@ pub trait PackedFormat: Send + Sync {
 
     /// Packs units, always to the same bytes. One for each thread.
     fn packer(&self) -> Box<dyn Packer>;
+
+    /// Takes note of what follows from all units together, before the length or metadata is asked for:
+    /// [`PackedLayout::new`] does it once, so that reading stays quick.
+    fn prepare(&mut self, units: &PackedUnits<Self>) {
+        let _ = units;
+    }
+
+    /// The longest file that the format can have, in bytes: whoever packs must stop there.
+    fn longest_file(&self) -> u64 {
+        u64::MAX
+    }
 
     /// The file's length, after the last unit was placed.
     fn length(&self, units: &PackedUnits<Self>) -> u64;
@@ -106,8 +121,22 @@ impl<F: PackedFormat> PackedUnits<F> {
         placed.skip(rank.saturating_sub(first))
     }
 
+    /// Where something else than units stands: before the first, and between two that do not follow each other.
+    pub(crate) fn gaps<'a>(&'a self, format: &'a F) -> Vec<std::ops::Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut end = 0;
+        for placed in self.placed(format, 0) {
+            if placed.place > end {
+                gaps.push(end..placed.place);
+            }
+            end = placed.place + u64::from(placed.length);
+        }
+        gaps.push(end..end);
+        gaps
+    }
+
     /// The last unit that begins at or before this byte of the file, or the first unit when none does.
-    fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
+    pub(crate) fn at(&self, format: &F, offset: u64) -> Option<PlacedUnit> {
         let begins_after = |cursor: &F::Cursor, rank: usize| {
             let unit = self.stored.select((rank * STRIDE) as u64)?;
             Some(format.place(&mut cursor.clone(), unit, self.lengths[rank * STRIDE]) > offset)
@@ -155,7 +184,8 @@ pub struct PackedLayout<F: PackedFormat> {
 impl<F: PackedFormat> PackedLayout<F> {
     /// Plans a file of these units.
     #[must_use]
-    pub fn new(format: F, units: PackedUnits<F>, identity: Identity) -> Self {
+    pub fn new(mut format: F, units: PackedUnits<F>, identity: Identity) -> Self {
+        format.prepare(&units);
         let length = format.length(&units);
         Self { format, units, identity, length }
     }

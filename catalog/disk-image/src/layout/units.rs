@@ -1,4 +1,5 @@
 use super::{AllocationMap, Identity, Layout, Origin, Segment};
+use crate::{ImageError, ImageFormat};
 
 /// How a sparse format arranges a file: metadata, then the units that are there, in the guest's order and one after
 /// another, then more metadata.
@@ -6,11 +7,20 @@ use super::{AllocationMap, Identity, Layout, Origin, Segment};
 /// The first unit's place does not depend on how many there are: so a file can be written in one pass, while it is
 /// still being found out what is there. What depends on it stands at the end.
 pub trait UnitFormat: Send + Sync {
+    /// Which format this is.
+    fn format(&self) -> ImageFormat;
+
     /// What the guest sees, in bytes.
     fn disk_size(&self) -> u64;
 
     /// Guest bytes of a unit (cluster, grain, block).
     fn unit(&self) -> u64;
+
+    /// Takes note of what follows from the whole map, before anything but [`UnitFormat::first`], [`UnitFormat::prefix`]
+    /// and [`UnitFormat::place`] is asked: [`UnitLayout::new`] does it once, so that reading stays quick.
+    fn prepare(&mut self, stored: &AllocationMap) {
+        let _ = stored;
+    }
 
     /// Where the first unit begins in the file, with its prefix; this is the end of the metadata at the beginning.
     fn first(&self) -> u64;
@@ -20,12 +30,33 @@ pub trait UnitFormat: Send + Sync {
         0
     }
 
+    /// The most units that a file of the format can hold: whoever writes must stop there.
+    fn most_units(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// How many bytes from `offset` on, which lies before the first unit, are alike, and whether they are all zeros,
+    /// so that tables of a disk that holds little need not be stored.
+    fn metadata_run(&self, stored: &AllocationMap, offset: u64) -> (u64, bool) {
+        let _ = stored;
+        (self.first() - offset, false)
+    }
+
     /// The file's length when so many units are there: [`UnitFormat::first`], the units, the metadata at the end.
     fn length(&self, stored: &AllocationMap) -> u64;
 
-    /// Fills the buffer, which is all zeros, with metadata from `offset` of the file on. They lie before the first unit, in one
-    /// prefix, or behind the last unit.
+    /// Fills the buffer, which is all zeros, with metadata from `offset` of the file on. It lies before the first
+    /// unit, in one prefix, or behind the last unit.
     fn read_metadata(&self, stored: &AllocationMap, identity: &Identity, offset: u64, buffer: &mut [u8]);
+
+    /// The error of a disk that has more.
+    fn too_many_units(&self) -> ImageError {
+        let (most, unit) = (self.most_units(), self.unit());
+        ImageError::Unwritable {
+            format: self.format(),
+            problem: format!("it holds more than {most} blocks of {unit} bytes; choose another format"),
+        }
+    }
 
     /// Where the data of the unit begins that has `rank` others before it.
     fn place(&self, rank: u64) -> u64 {
@@ -46,7 +77,8 @@ pub struct UnitLayout<F> {
 impl<F: UnitFormat> UnitLayout<F> {
     /// Plans a file that holds these units. The map's unit must be the format's.
     #[must_use]
-    pub fn new(format: F, stored: AllocationMap, identity: Identity) -> Self {
+    pub fn new(mut format: F, stored: AllocationMap, identity: Identity) -> Self {
+        format.prepare(&stored);
         let length = format.length(&stored);
         let tail = format.first() + stored.count() * (format.prefix() + format.unit());
         Self { format, stored, identity, length, tail }
@@ -75,7 +107,9 @@ impl<F: UnitFormat> Layout for UnitLayout<F> {
         }
         let first = self.format.first();
         if offset < first {
-            return Some(metadata(first));
+            let (run, zeros) = self.format.metadata_run(&self.stored, offset);
+            let origin = if zeros { Origin::Zero } else { Origin::Metadata };
+            return Some(Segment { offset, length: run.clamp(1, first - offset), origin });
         }
         if offset >= self.tail {
             return Some(metadata(self.length));

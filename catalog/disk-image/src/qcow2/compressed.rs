@@ -1,4 +1,7 @@
+use std::{cell::RefCell, io};
+
 use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::Decompressor;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 /// How an image's compressed clusters are packed.
@@ -21,6 +24,14 @@ const SMALLEST_ZSTD_FRAME: u64 = 10;
 const ZSTD_BLOCK: u64 = 128 << 10;
 
 impl Compression {
+    /// As the header says it and `qemu-img info` prints it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Deflate => "zlib",
+            Self::Zstd => "zstd",
+        }
+    }
+
     /// The fewest bytes that a cluster can be packed into.
     pub(super) fn least_packed(self, cluster: u64) -> u64 {
         match self {
@@ -28,42 +39,86 @@ impl Compression {
             Self::Zstd => SMALLEST_ZSTD_FRAME + (cluster.div_ceil(ZSTD_BLOCK) - 1) * 4,
         }
     }
+}
 
-    /// Unpacks exactly one cluster. What stands in `packed` behind the cluster's end is somebody else's.
-    pub(super) fn unpack(self, packed: &[u8], cluster: usize) -> Result<Vec<u8>, String> {
-        let mut bytes = vec![0; cluster];
-        let got = match self {
-            Self::Deflate => inflate(packed, &mut bytes)?,
-            Self::Zstd => unpack_frame(packed, &mut bytes)?,
+/// What unpacking needs besides bytes, kept from one cluster to the next.
+#[derive(Default)]
+pub(super) struct Unpacker {
+    inflater: Option<Decompressor>,
+    decoder: Option<Decoder<'static>>,
+    /// Room for packed bytes.
+    pub(super) packed: Vec<u8>,
+}
+
+thread_local! {
+    static UNPACKER: RefCell<Unpacker> = RefCell::default();
+}
+
+impl Unpacker {
+    /// Lends this thread's own, so that no thread waits for another.
+    pub(super) fn with<T>(work: impl FnOnce(&mut Self) -> T) -> T {
+        UNPACKER.with(|own| match own.try_borrow_mut() {
+            Ok(mut unpacker) => work(&mut unpacker),
+            Err(_) => work(&mut Self::default()),
+        })
+    }
+
+    /// Unpacks exactly one cluster, which is as long as `cluster`. What stands in `packed` behind the cluster's end is
+    /// somebody else's.
+    pub(super) fn unpack(&mut self, compression: Compression, packed: &[u8], cluster: &mut [u8]) -> Result<(), String> {
+        let got = match compression {
+            Compression::Deflate => self.inflate(packed, cluster)?,
+            Compression::Zstd => self.unpack_frame(packed, cluster)?,
         };
-        if got == cluster { Ok(bytes) } else { Err(format!("unpacks to {got} bytes instead of {cluster}")) }
+        if got == cluster.len() {
+            return Ok(());
+        }
+        Err(format!("unpacks to {got} bytes instead of {}", cluster.len()))
+    }
+
+    fn inflate(&mut self, packed: &[u8], cluster: &mut [u8]) -> Result<usize, String> {
+        let inflater = self.inflater.get_or_insert_with(Decompressor::new);
+        match inflater.deflate_decompress(packed, cluster) {
+            Ok(got) => Ok(got),
+            // A stream that goes on behind the cluster's end is one of these errors, and QEMU reads it.
+            Err(_) => inflate_until_full(packed, cluster),
+        }
+    }
+
+    fn unpack_frame(&mut self, packed: &[u8], cluster: &mut [u8]) -> Result<usize, String> {
+        let broken = |error: io::Error| format!("is no zstd frame ({error})");
+        let mut decoder = match self.decoder.take() {
+            Some(mut used) => {
+                used.reinit().map_err(broken)?;
+                used
+            }
+            None => {
+                let mut new = Decoder::new().map_err(broken)?;
+                new.set_parameter(DParameter::WindowLogMax(LARGEST_WINDOW_LOG)).map_err(broken)?;
+                new
+            }
+        };
+        let mut input = InBuffer::around(packed);
+        let mut output = OutBuffer::around(cluster);
+        while output.pos() < output.capacity() && input.pos() < packed.len() {
+            let before = (input.pos(), output.pos());
+            let more = decoder.run(&mut input, &mut output).map_err(broken)?;
+            if more == 0 || before == (input.pos(), output.pos()) {
+                break;
+            }
+        }
+        self.decoder = Some(decoder);
+        Ok(output.pos())
     }
 }
 
-/// Stops when `bytes` is full, however much more there would be.
-fn inflate(packed: &[u8], bytes: &mut [u8]) -> Result<usize, String> {
+/// Stops when `cluster` is full, however much more there would be.
+fn inflate_until_full(packed: &[u8], cluster: &mut [u8]) -> Result<usize, String> {
     let mut decoder = Decompress::new(false);
-    let status = decoder.decompress(packed, bytes, FlushDecompress::Finish);
-    match status {
+    match decoder.decompress(packed, cluster, FlushDecompress::Finish) {
         Ok(Status::Ok | Status::BufError | Status::StreamEnd) => {
             Ok(usize::try_from(decoder.total_out()).unwrap_or(usize::MAX))
         }
         Err(error) => Err(format!("is no deflate stream ({error})")),
     }
-}
-
-fn unpack_frame(packed: &[u8], bytes: &mut [u8]) -> Result<usize, String> {
-    let broken = |error| format!("is no zstd frame ({error})");
-    let mut decoder = Decoder::new().map_err(broken)?;
-    decoder.set_parameter(DParameter::WindowLogMax(LARGEST_WINDOW_LOG)).map_err(broken)?;
-    let mut input = InBuffer::around(packed);
-    let mut output = OutBuffer::around(bytes);
-    while output.pos() < output.capacity() && input.pos() < packed.len() {
-        let before = (input.pos(), output.pos());
-        let more = decoder.run(&mut input, &mut output).map_err(broken)?;
-        if more == 0 || before == (input.pos(), output.pos()) {
-            break;
-        }
-    }
-    Ok(output.pos())
 }

@@ -1,12 +1,19 @@
-use super::{compressed::Compression, extensions::check_extensions, refused};
+use super::{
+    compressed::Compression,
+    extensions::{BitmapDirectory, check_extensions},
+    geometry::Geometry,
+    refused,
+};
 use crate::{ImageError, LARGEST_DISK, SECTOR, source::ImageFile};
 
 /// The most that an L1 table may take, in bytes: QEMU's own bound.
-const LARGEST_L1: u64 = 32 << 20;
+pub(super) const LARGEST_L1: u64 = 32 << 20;
 /// The most that a refcount table may take, in bytes: QEMU's own bound.
-const LARGEST_REFCOUNT_TABLE: u64 = 8 << 20;
-const SMALLEST_CLUSTER_BITS: u32 = 9;
-const LARGEST_CLUSTER_BITS: u32 = 21;
+pub(super) const LARGEST_REFCOUNT_TABLE: u64 = 8 << 20;
+/// QEMU's own bound.
+const MOST_SNAPSHOTS: u32 = 65536;
+pub(super) const SMALLEST_CLUSTER_BITS: u32 = 9;
+pub(super) const LARGEST_CLUSTER_BITS: u32 = 21;
 /// 32 subclusters of at least a sector each.
 const SMALLEST_CLUSTER_BITS_WITH_SUBCLUSTERS: u32 = 14;
 
@@ -20,44 +27,43 @@ const CORRUPT: u64 = 1 << 1;
 const EXTERNAL_DATA_FILE: u64 = 1 << 2;
 const COMPRESSION_TYPE: u64 = 1 << 3;
 const EXTENDED_L2: u64 = 1 << 4;
-const READABLE: u64 = DIRTY | COMPRESSION_TYPE | EXTENDED_L2;
+const READABLE: u64 = DIRTY | CORRUPT | COMPRESSION_TYPE | EXTENDED_L2;
+/// Among the compatible features.
+const LAZY_REFCOUNTS: u64 = 1;
+/// Among the features that a program which does not know them clears.
+const BITMAPS_ARE_CONSISTENT: u64 = 1;
+const VERSION_2_REFCOUNT_ORDER: u32 = 4;
 
 /// A header whose every number has been checked, alone and against the file's length.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
-    pub(super) version: u32,
-    pub(super) cluster_bits: u32,
+    pub(super) geometry: Geometry,
     /// Guest-visible, in bytes.
     pub(super) size: u64,
-    /// Where the table of L1 entries stands, in bytes.
+    /// Where the table of L1 entries stands, in bytes; zero for a disk without bytes.
     pub(super) l1_offset: u64,
-    /// Entries that the guest's size needs; the file may have more.
+    /// Entries of it, at least as many as the guest's size needs.
     pub(super) l1_entries: u64,
     pub(super) refcount_table: std::ops::Range<u64>,
+    /// Bits of a refcount: two to the power of this.
+    pub(super) refcount_order: u32,
+    pub(super) snapshots: u32,
+    /// Where their table stands, in bytes; checked when there are any.
+    pub(super) snapshots_offset: u64,
     pub(super) compression: Compression,
-    /// Each cluster has a bitmap of subclusters.
-    pub(super) extended_l2: bool,
     /// Not closed properly: refcounts may be stale, guest data is not concerned.
     pub(super) dirty: bool,
+    /// QEMU has found contradictions in the tables, and stopped writing.
+    pub(super) corrupt: bool,
+    pub(super) lazy_refcounts: bool,
+    pub(super) bitmaps: Option<BitmapDirectory>,
+    /// Whether the bitmaps belong to the disk as it is now, and their clusters to them.
+    pub(super) bitmaps_are_consistent: bool,
 }
 
 impl Header {
     pub(super) fn cluster(&self) -> u64 {
-        1 << self.cluster_bits
-    }
-
-    pub(super) fn l2_entry_length(&self) -> u64 {
-        if self.extended_l2 { 16 } else { 8 }
-    }
-
-    /// Clusters that one L2 table maps.
-    pub(super) fn clusters_per_l2(&self) -> u64 {
-        self.cluster() / self.l2_entry_length()
-    }
-
-    /// Guest bytes that one L1 entry leads to.
-    pub(super) fn bytes_per_l1_entry(&self) -> u64 {
-        self.clusters_per_l2() * self.cluster()
+        self.geometry.cluster()
     }
 
     pub(super) fn read(source: &ImageFile) -> Result<Self, ImageError> {
@@ -87,29 +93,37 @@ impl Header {
             return Err(refused("header_length", 100, "is more than a cluster"));
         }
         refuse_references(&fields)?;
-        check_extensions(source, features.header_length..cluster)?;
+        let bitmaps = check_extensions(source, features.header_length..cluster)?;
 
-        let size = guest_size(&fields)?;
+        let geometry = Geometry { version, cluster_bits, extended_l2: features.extended_l2 };
         let header = Self {
-            version,
-            cluster_bits,
-            size,
+            geometry,
+            size: guest_size(fields.u64(24), 24)?,
             l1_offset: fields.u64(40),
-            l1_entries: 0,
-            refcount_table: refcount_table(&fields, cluster)?,
+            l1_entries: fields.u32(36).into(),
+            refcount_table: refcount_table(&fields, cluster, source.length())?,
+            refcount_order: features.refcount_order,
+            snapshots: fields.u32(60),
+            snapshots_offset: fields.u64(64),
             compression: features.compression,
-            extended_l2: features.extended_l2,
             dirty: features.dirty,
+            corrupt: features.corrupt,
+            lazy_refcounts: features.lazy_refcounts,
+            bitmaps,
+            bitmaps_are_consistent: features.bitmaps_are_consistent,
         };
-        let l1_entries = size.div_ceil(header.bytes_per_l1_entry());
-        header.check_l1(&fields, l1_entries, source.length())?;
+        header.check_l1(source.length())?;
+        header.check_snapshots(source.length())?;
         // A disk without bytes has no table, wherever the header says that it stands.
-        let l1_offset = if l1_entries == 0 { 0 } else { header.l1_offset };
-        Ok(Self { l1_entries, l1_offset, ..header })
+        if header.size == 0 {
+            return Ok(Self { l1_entries: 0, l1_offset: 0, ..header });
+        }
+        Ok(header)
     }
 
-    fn check_l1(&self, fields: &Fields<'_>, needed: u64, file_length: u64) -> Result<(), ImageError> {
-        let claimed = u64::from(fields.u32(36));
+    fn check_l1(&self, file_length: u64) -> Result<(), ImageError> {
+        let claimed = self.l1_entries;
+        let needed = self.size.div_ceil(self.geometry.bytes_per_l1_entry());
         if claimed * 8 > LARGEST_L1 {
             return Err(refused("l1_size", 36, format!("is {claimed} entries, more than 32 MiB of table")));
         }
@@ -127,16 +141,33 @@ impl Header {
         }
         Ok(())
     }
+
+    fn check_snapshots(&self, file_length: u64) -> Result<(), ImageError> {
+        let (count, offset) = (self.snapshots, self.snapshots_offset);
+        if count > MOST_SNAPSHOTS {
+            return Err(refused("nb_snapshots", 60, format!("is {count}, more than {MOST_SNAPSHOTS}")));
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        if offset == 0 || !offset.is_multiple_of(self.cluster()) {
+            return Err(refused("snapshots_offset", 64, "is not a cluster's beginning behind the header"));
+        }
+        if offset >= file_length {
+            return Err(refused("snapshots_offset", 64, "leads out of the file; it may have been cut off"));
+        }
+        Ok(())
+    }
 }
 
-fn guest_size(fields: &Fields<'_>) -> Result<u64, ImageError> {
-    let size = fields.u64(24);
+/// The size of a disk or snapshot, which the field at `at` gives.
+pub(super) fn guest_size(size: u64, at: u64) -> Result<u64, ImageError> {
     if size > LARGEST_DISK {
-        return Err(refused("size", 24, format!("is {size} bytes; at most {LARGEST_DISK} are read")));
+        return Err(refused("size", at, format!("is {size} bytes; at most {LARGEST_DISK} are read")));
     }
     if !size.is_multiple_of(SECTOR) {
         // QEMU drops the odd tail, others show it: there is no one disk to agree on.
-        return Err(refused("size", 24, format!("is {size} bytes, not a multiple of 512; resize the image first")));
+        return Err(refused("size", at, format!("is {size} bytes, not a multiple of 512; resize the image first")));
     }
     Ok(size)
 }
@@ -155,18 +186,23 @@ fn refuse_references(fields: &Fields<'_>) -> Result<(), ImageError> {
     }
 }
 
-/// Bounded, since data clusters are held against it; the counts themselves do not matter to a reader.
-fn refcount_table(fields: &Fields<'_>, cluster: u64) -> Result<std::ops::Range<u64>, ImageError> {
+/// The counts themselves do not matter to a reader, but the table must not lie upon others.
+fn refcount_table(fields: &Fields<'_>, cluster: u64, file_length: u64) -> Result<std::ops::Range<u64>, ImageError> {
     let (start, clusters) = (fields.u64(48), u64::from(fields.u32(56)));
-    if !start.is_multiple_of(cluster) {
-        return Err(refused("refcount_table_offset", 48, "is not a cluster's beginning"));
+    if clusters == 0 {
+        return Ok(0..0);
+    }
+    if start == 0 || !start.is_multiple_of(cluster) {
+        return Err(refused("refcount_table_offset", 48, "is not a cluster's beginning behind the header"));
     }
     let length = clusters * cluster;
     if length > LARGEST_REFCOUNT_TABLE.max(cluster) {
         return Err(refused("refcount_table_clusters", 56, format!("is {clusters}, more than 8 MiB of table")));
     }
-    let end = start.checked_add(length);
-    end.map(|end| start..end).ok_or_else(|| refused("refcount_table_offset", 48, "leads out of the file"))
+    match start.checked_add(length) {
+        Some(end) if start < file_length => Ok(start..end),
+        _ => Err(refused("refcount_table_offset", 48, "leads out of the file; it may have been cut off")),
+    }
 }
 
 /// What version 3 says beyond version 2.
@@ -175,18 +211,27 @@ struct Features {
     compression: Compression,
     extended_l2: bool,
     dirty: bool,
+    corrupt: bool,
+    lazy_refcounts: bool,
+    bitmaps_are_consistent: bool,
+    refcount_order: u32,
 }
 
 impl Features {
     fn read(fields: &Fields<'_>, version: u32) -> Result<Self, ImageError> {
         if version == 2 {
-            let header_length = VERSION_2_LENGTH;
-            return Ok(Self { header_length, compression: Compression::Deflate, extended_l2: false, dirty: false });
+            return Ok(Self {
+                header_length: VERSION_2_LENGTH,
+                compression: Compression::Deflate,
+                extended_l2: false,
+                dirty: false,
+                corrupt: false,
+                lazy_refcounts: false,
+                bitmaps_are_consistent: false,
+                refcount_order: VERSION_2_REFCOUNT_ORDER,
+            });
         }
         let incompatible = fields.u64(72);
-        if incompatible & CORRUPT != 0 {
-            return Err(refused("incompatible_features", 72, "marks the image corrupt; repair it first"));
-        }
         if incompatible & EXTERNAL_DATA_FILE != 0 {
             return Err(refused(
                 "incompatible_features",
@@ -220,6 +265,10 @@ impl Features {
             compression,
             extended_l2: incompatible & EXTENDED_L2 != 0,
             dirty: incompatible & DIRTY != 0,
+            corrupt: incompatible & CORRUPT != 0,
+            lazy_refcounts: fields.u64(80) & LAZY_REFCOUNTS != 0,
+            bitmaps_are_consistent: fields.u64(88) & BITMAPS_ARE_CONSISTENT != 0,
+            refcount_order,
         })
     }
 }

@@ -4,22 +4,33 @@ use std::{
 };
 
 use super::{
-    entry::{Cluster, Entry},
+    compressed::Unpacker,
+    entry::{Cluster, SUBCLUSTERS},
+    facts,
     header::Header,
     refused,
-    tables::Tables,
+    snapshots::{Snapshot, Snapshots},
+    tables::{Tables, Walk},
+    verify::{Usage, verify},
 };
-use crate::{DiskView, Extent, ExtentKind, ImageError, ImageFormat, ImageReader, source::ImageFile, view::check_range};
+use crate::{
+    DiskView, Extent, ExtentKind, Fact, ImageError, ImageFormat, ImageReader, source::ImageFile, view::check_range,
+};
 
 /// The longest extent that is put together, in bytes: bounds the work of one question about a huge sparse disk.
 const LONGEST_EXTENT: u64 = 1 << 30;
-const SUBCLUSTERS: u64 = 32;
+/// Compressed clusters that follow each other in the file are read together, up to so many bytes of it.
+const PACKED_TOGETHER: u64 = 1 << 20;
 
-/// A qcow2 image that stands alone.
+/// A qcow2 image that stands alone: the disk as it is now, or one of its internal snapshots.
 #[derive(Debug)]
 pub struct Qcow2Image {
-    source: ImageFile,
-    header: Header,
+    pub(super) source: ImageFile,
+    pub(super) header: Header,
+    pub(super) snapshots: Snapshots,
+    pub(super) usage: Usage,
+    /// What the guest sees, in bytes.
+    size: u64,
     tables: Tables,
     /// The compressed cluster that was unpacked last, by its number in the guest: small reads in order meet it again.
     unpacked: Mutex<Option<(u64, Arc<[u8]>)>>,
@@ -35,19 +46,34 @@ struct Run {
 
 #[derive(Debug, Clone, Copy)]
 enum Place {
+    Absent,
     Zero,
     /// From this byte of the file on.
     Host(u64),
-    /// In these bytes of the file, compressed.
-    Packed {
-        offset: u64,
-        available: u64,
-    },
+    /// Somewhere in the file, compressed.
+    Packed(Packed),
+}
+
+/// Bytes of the file that a compressed cluster is in.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    offset: u64,
+    available: u64,
+}
+
+impl Packed {
+    fn end(self) -> u64 {
+        self.offset + self.available
+    }
 }
 
 impl Place {
     fn kind(self) -> ExtentKind {
-        if matches!(self, Self::Zero) { ExtentKind::Zero } else { ExtentKind::Data }
+        match self {
+            Self::Absent => ExtentKind::Absent,
+            Self::Zero => ExtentKind::Zero,
+            Self::Host(_) | Self::Packed(_) => ExtentKind::Data,
+        }
     }
 }
 
@@ -55,7 +81,7 @@ impl Run {
     /// Whether `next` can be read together with this.
     fn continues_in(self, next: Place) -> bool {
         match (self.place, next) {
-            (Place::Zero, Place::Zero) => true,
+            (Place::Zero | Place::Absent, Place::Zero | Place::Absent) => true,
             (Place::Host(here), Place::Host(there)) => here + self.length == there,
             _ => false,
         }
@@ -69,13 +95,20 @@ impl Qcow2Image {
     /// [`ImageError::Refused`] with the field and its place when the file is damaged, points out of itself, or needs
     /// what this reader does not know.
     pub fn new(file: File) -> Result<Self, ImageError> {
-        Self::over(ImageFile::adopt(file).map_err(|source| ImageError::Read { offset: 0, source })?)
+        Self::over(ImageFile::adopt(file).map_err(|source| ImageError::Read { offset: 0, source })?, None)
     }
 
-    pub(crate) fn over(source: ImageFile) -> Result<Self, ImageError> {
+    /// The disk as it is now, or the snapshot of this id or name.
+    pub(crate) fn over(source: ImageFile, snapshot: Option<&str>) -> Result<Self, ImageError> {
         let header = Header::read(&source)?;
-        let tables = Tables::read(&header, &source)?;
-        Ok(Self { source, header, tables, unpacked: Mutex::default() })
+        let snapshots = Snapshots::read(&header, &source, snapshot)?;
+        let (l1, size) = match snapshots.selected {
+            None => ((header.l1_offset, header.l1_entries), header.size),
+            Some(Snapshot { l1_offset, l1_entries, size, .. }) => ((l1_offset, l1_entries), size),
+        };
+        let tables = Tables::new(&source, header.geometry, l1, size)?;
+        let usage = verify(&header, &source, &tables, size, &snapshots)?;
+        Ok(Self { source, header, snapshots, usage, size, tables, unpacked: Mutex::default() })
     }
 
     /// Whether the last writer did not close the image. Its counts may be stale; the guest's bytes are as written.
@@ -84,65 +117,117 @@ impl Qcow2Image {
         self.header.dirty
     }
 
+    /// Whether QEMU has marked the image corrupt. Its tables contradict each other nowhere, since it was opened.
+    #[must_use]
+    pub fn is_corrupt(&self) -> bool {
+        self.header.corrupt
+    }
+
     /// Where byte `at` of the guest lies, and how many follow it there.
-    fn locate(&self, at: u64) -> Result<Run, ImageError> {
-        let header = &self.header;
-        let span = header.bytes_per_l1_entry();
-        let index = usize::try_from(at / span).unwrap_or(usize::MAX);
-        let Some(entries) = self.tables.l2(header, &self.source, index)? else {
-            return Ok(Run { place: Place::Zero, length: span - at % span });
+    fn locate(&self, walk: &mut Walk<'_>, at: u64) -> Result<Run, ImageError> {
+        let geometry = self.header.geometry;
+        let Some(entry) = walk.entry(at / geometry.cluster())? else {
+            let span = geometry.bytes_per_l1_entry();
+            return Ok(Run { place: Place::Absent, length: span - at % span });
         };
-        let within = at % header.cluster();
-        let entry = usize::try_from(at % span / header.cluster()).ok().and_then(|i| entries.get(i).copied());
-        let length = header.cluster() - within;
-        let place = match entry.unwrap_or(Entry { descriptor: 0, bitmap: 0 }).meaning(header) {
+        let within = at % geometry.cluster();
+        let length = geometry.cluster() - within;
+        let place = match entry.meaning(geometry) {
+            Cluster::Absent => Place::Absent,
             Cluster::Zero => Place::Zero,
             Cluster::Host { offset } => Place::Host(offset + within),
-            Cluster::Compressed { offset, available } => Place::Packed { offset, available },
-            Cluster::Mixed { offset, stored } => return Ok(self.locate_subcluster(offset, stored, within)),
+            Cluster::Compressed { offset, available } => Place::Packed(Packed { offset, available }),
+            Cluster::Mixed { offset, stored, zero } => {
+                let subcluster = geometry.cluster() / SUBCLUSTERS;
+                let bit = within / subcluster;
+                let place = match (stored >> bit & 1, zero >> bit & 1) {
+                    (1, _) => Place::Host(offset + within),
+                    (_, 1) => Place::Zero,
+                    _ => Place::Absent,
+                };
+                return Ok(Run { place, length: subcluster - within % subcluster });
+            }
             // Checked when the image was opened: the file has been changed under us.
             Cluster::Invalid(problem) => {
-                let place = self.tables.place_of_entry(header, at / header.cluster());
-                return Err(refused("L2 entry", place, problem));
+                return Err(refused("L2 entry", self.tables.place_of_entry(at / geometry.cluster()), problem));
             }
         };
         Ok(Run { place, length })
     }
 
-    fn locate_subcluster(&self, offset: u64, stored: u32, within: u64) -> Run {
-        let subcluster = self.header.cluster() / SUBCLUSTERS;
-        let place = if stored >> (within / subcluster) & 1 == 1 { Place::Host(offset + within) } else { Place::Zero };
-        Run { place, length: subcluster - within % subcluster }
-    }
-
-    fn read_packed(&self, at: u64, run: (u64, u64), buffer: &mut [u8]) -> Result<(), ImageError> {
-        let number = at / self.header.cluster();
-        let cluster = self.unpack(number, run)?;
+    /// Reads compressed clusters from `at` on, the first of which is `first`, and answers how many bytes were read.
+    fn read_packed(&self, walk: &mut Walk<'_>, at: u64, first: Packed, buffer: &mut [u8]) -> Result<usize, ImageError> {
+        let cluster = usize::try_from(self.header.cluster()).unwrap_or(usize::MAX);
         let within = usize::try_from(at % self.header.cluster()).unwrap_or(0);
-        buffer.copy_from_slice(&cluster[within..within + buffer.len()]);
-        Ok(())
+        if within > 0 || buffer.len() < cluster {
+            let length = buffer.len().min(cluster - within);
+            let bytes = self.unpack_one(at / self.header.cluster(), first)?;
+            buffer[..length].copy_from_slice(&bytes[within..within + length]);
+            return Ok(length);
+        }
+        // Whole clusters go where they are wanted, without a stop in between.
+        let mut together = vec![first];
+        let mut end = first.end();
+        while (together.len() + 1) * cluster <= buffer.len() {
+            let next = self.locate(walk, at + (together.len() * cluster) as u64)?;
+            match next.place {
+                Place::Packed(next)
+                    if (first.offset..=end).contains(&next.offset) && next.end() - first.offset <= PACKED_TOGETHER =>
+                {
+                    end = end.max(next.end());
+                    together.push(next);
+                }
+                _ => break,
+            }
+        }
+        let length = together.len() * cluster;
+        Unpacker::with(|unpacker| {
+            let mut packed = std::mem::take(&mut unpacker.packed);
+            packed.resize(usize::try_from(end - first.offset).unwrap_or(0), 0);
+            let read = self.source.read_padded(first.offset, &mut packed);
+            let unpacked = read.and_then(|()| {
+                let clusters = together.iter().zip(buffer[..length].chunks_exact_mut(cluster));
+                for (number, (place, bytes)) in (at / self.header.cluster()..).zip(clusters) {
+                    let range = [place.offset, place.end()]
+                        .map(|end| usize::try_from(end - first.offset).unwrap_or(usize::MAX));
+                    self.unpack(unpacker, number, *place, &packed[range[0]..range[1]], bytes)?;
+                }
+                Ok(length)
+            });
+            unpacker.packed = packed;
+            unpacked
+        })
     }
 
-    fn unpack(&self, number: u64, (offset, available): (u64, u64)) -> Result<Arc<[u8]>, ImageError> {
+    /// A whole cluster, of which only a part is wanted now.
+    fn unpack_one(&self, number: u64, place: Packed) -> Result<Arc<[u8]>, ImageError> {
         if let Some((held, bytes)) = &*self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
             && *held == number
         {
             return Ok(Arc::clone(bytes));
         }
-        let mut packed = vec![0; usize::try_from(available).unwrap_or(0)];
-        self.source.read_padded(offset, &mut packed)?;
-        let length = usize::try_from(self.header.cluster()).unwrap_or(0);
-        let bytes: Arc<[u8]> = self
-            .header
-            .compression
-            .unpack(&packed, length)
-            .map_err(|problem| {
-                let place = self.tables.place_of_entry(&self.header, number);
-                refused("L2 entry", place, format!("leads to a compressed cluster at {offset} that {problem}"))
-            })?
-            .into();
+        let mut packed = vec![0; usize::try_from(place.available).unwrap_or(0)];
+        self.source.read_padded(place.offset, &mut packed)?;
+        let mut bytes = vec![0; usize::try_from(self.header.cluster()).unwrap_or(0)];
+        Unpacker::with(|unpacker| self.unpack(unpacker, number, place, &packed, &mut bytes))?;
+        let bytes: Arc<[u8]> = bytes.into();
         *self.unpacked.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Arc::clone(&bytes)));
         Ok(bytes)
+    }
+
+    fn unpack(
+        &self,
+        unpacker: &mut Unpacker,
+        number: u64,
+        place: Packed,
+        packed: &[u8],
+        cluster: &mut [u8],
+    ) -> Result<(), ImageError> {
+        unpacker.unpack(self.header.compression, packed, cluster).map_err(|problem| {
+            let offset = place.offset;
+            let at = self.tables.place_of_entry(number);
+            refused("L2 entry", at, format!("leads to a compressed cluster at {offset} that {problem}"))
+        })
     }
 }
 
@@ -152,18 +237,25 @@ impl DiskView for Qcow2Image {
     }
 
     fn size(&self) -> u64 {
-        self.header.size
+        self.size
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
-        check_range(self.header.size, offset, buffer.len())?;
+        check_range(self.size, offset, buffer.len())?;
+        let mut walk = self.tables.walk();
         let mut at = offset;
         let mut rest = buffer;
         while !rest.is_empty() {
             let left = rest.len() as u64;
-            let mut run = self.locate(at)?;
+            let mut run = self.locate(&mut walk, at)?;
+            if let Place::Packed(first) = run.place {
+                let length = self.read_packed(&mut walk, at, first, rest)?;
+                at += length as u64;
+                rest = &mut rest[length..];
+                continue;
+            }
             while run.length < left {
-                let next = self.locate(at + run.length)?;
+                let next = self.locate(&mut walk, at + run.length)?;
                 if !run.continues_in(next.place) {
                     break;
                 }
@@ -172,9 +264,8 @@ impl DiskView for Qcow2Image {
             let length = run.length.min(left);
             let (part, behind) = rest.split_at_mut(usize::try_from(length).unwrap_or(0));
             match run.place {
-                Place::Zero => part.fill(0),
                 Place::Host(host) => self.source.read_padded(host, part)?,
-                Place::Packed { offset, available } => self.read_packed(at, (offset, available), part)?,
+                _ => part.fill(0),
             }
             at += length;
             rest = behind;
@@ -183,15 +274,16 @@ impl DiskView for Qcow2Image {
     }
 
     fn extent_at(&self, from: u64) -> Result<Option<Extent>, ImageError> {
-        if from >= self.header.size {
+        if from >= self.size {
             return Ok(None);
         }
-        let most = LONGEST_EXTENT.min(self.header.size - from);
-        let first = self.locate(from)?;
+        let mut walk = self.tables.walk();
+        let most = LONGEST_EXTENT.min(self.size - from);
+        let first = self.locate(&mut walk, from)?;
         let kind = first.place.kind();
         let mut length = first.length;
         while length < most {
-            let next = self.locate(from + length)?;
+            let next = self.locate(&mut walk, from + length)?;
             if next.place.kind() != kind {
                 break;
             }
@@ -201,4 +293,16 @@ impl DiskView for Qcow2Image {
     }
 }
 
-impl ImageReader for Qcow2Image {}
+impl ImageReader for Qcow2Image {
+    fn facts(&self) -> Vec<Fact> {
+        facts::facts(self)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        facts::warnings(&self.header)
+    }
+
+    fn damage(&self, most: usize) -> Result<Vec<String>, ImageError> {
+        super::damage::damage(&self.header, &self.source, &self.snapshots, most)
+    }
+}

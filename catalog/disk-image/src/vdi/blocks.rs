@@ -66,6 +66,11 @@ impl Blocks {
         Ok(self.place_of(self.map.get(block)?))
     }
 
+    /// How many blocks from this one on, which is not stored, are like it; a long run may come in parts.
+    pub(super) fn like(&self, block: u64) -> Result<u64, ImageError> {
+        self.map.repeats(block)
+    }
+
     fn place_of(&self, entry: [u8; 4]) -> Place {
         match u32::from_le_bytes(entry) {
             FREE => Place::Absent,

@@ -11,8 +11,8 @@ use crate::{
 
 /// The longest extent that is put together, in bytes: bounds the work of one question about a huge sparse disk.
 const LONGEST_EXTENT: u64 = 1 << 30;
-/// How many blocks that lie together are looked at before the file is asked for holes among them.
-const LOOK_AHEAD: u64 = 64;
+/// How many blocks that lie together are looked for, before they are read or the file is asked for holes among them.
+const LOOK_AHEAD: u64 = 256;
 
 /// A VDI that stands alone.
 #[derive(Debug)]
@@ -32,16 +32,6 @@ struct Run {
     length: u64,
 }
 
-impl Run {
-    /// Whether `next` can be read together with this.
-    fn continues_in(self, next: Place) -> bool {
-        match (self.place, next) {
-            (Place::Stored(here), Place::Stored(there)) => here + self.length == there,
-            (here, there) => here == there,
-        }
-    }
-}
-
 impl VdiImage {
     pub(super) fn over(source: ImageFile) -> Result<Self, ImageError> {
         let header = Header::read(&source)?;
@@ -50,28 +40,33 @@ impl VdiImage {
         Ok(Self { source, header, blocks, size })
     }
 
-    /// Where byte `at` of the guest lies, and how many follow it there, up to about as many as are asked for.
+    /// Where byte `at` of the guest lies, and how many follow it there, up to as many as are asked for.
     fn locate(&self, at: u64, most: u64) -> Result<Run, ImageError> {
         let block = self.header.block;
-        let within = at % block;
-        let place = match self.blocks.place(at / block)? {
-            Place::Stored(start) => Place::Stored(start + within),
-            none => none,
-        };
-        let mut run = Run { place, length: block - within };
+        let (number, within) = (at / block, at % block);
         let most = most.min(self.size - at);
-        while run.length < most {
-            if !run.continues_in(self.blocks.place((at + run.length) / block)?) {
-                break;
+        let start = match self.blocks.place(number)? {
+            Place::Stored(start) => start,
+            place => {
+                let length = self.blocks.like(number)?.saturating_mul(block) - within;
+                return Ok(Run { place, length: length.min(most) });
             }
-            run.length += block;
+        };
+        let mut length = block - within;
+        let mut next = 1;
+        while length < most
+            && next < LOOK_AHEAD
+            && self.blocks.place(number + next)? == Place::Stored(start + next * block)
+        {
+            length += block;
+            next += 1;
         }
-        Ok(Run { length: run.length.min(most), ..run })
+        Ok(Run { place: Place::Stored(start + within), length: length.min(most) })
     }
 
     /// What is known of the bytes from `at` on: the file may have holes within its blocks.
     fn extent_of(&self, at: u64, most: u64) -> Result<(ExtentKind, u64), ImageError> {
-        let run = self.locate(at, most.min(LOOK_AHEAD * self.header.block))?;
+        let run = self.locate(at, most)?;
         let place = match run.place {
             Place::Absent => return Ok((ExtentKind::Absent, run.length)),
             Place::Zero => return Ok((ExtentKind::Zero, run.length)),

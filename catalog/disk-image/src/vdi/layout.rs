@@ -5,8 +5,7 @@ use crate::{
     uuid::swap_uuid,
 };
 
-/// The block that every program can read, and where the blocks begin: QEMU knows no other size, and disks of flash
-/// like them aligned.
+/// The only block that QEMU reads; blocks begin at a multiple of it, as those of `VirtualBox` do.
 const BLOCK: u64 = 1 << 20;
 const TEXT: &[u8] = b"<<< Tombolo Virtual Disk Image >>>\n";
 /// With the geometry at its end, which is told as not known, as that of older versions before it.
@@ -66,6 +65,10 @@ impl DynamicVdiFormat {
 }
 
 impl UnitFormat for DynamicVdiFormat {
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Vdi
+    }
+
     fn disk_size(&self) -> u64 {
         self.size
     }
@@ -76,6 +79,12 @@ impl UnitFormat for DynamicVdiFormat {
 
     fn first(&self) -> u64 {
         (u64::from(MAP_AT) + self.blocks() * 4).next_multiple_of(BLOCK)
+    }
+
+    /// Behind the map stands nothing.
+    fn metadata_run(&self, _: &AllocationMap, offset: u64) -> (u64, bool) {
+        let end = u64::from(MAP_AT) + self.blocks() * 4;
+        if offset < end { (end - offset, false) } else { (self.first() - offset, true) }
     }
 
     fn length(&self, stored: &AllocationMap) -> u64 {

@@ -81,10 +81,12 @@ impl Blocks {
 
     /// Where the data of a block lies, in bytes; `None` when it is not there.
     pub(super) fn data_of(&self, block: u64) -> Result<Option<u64>, ImageError> {
-        if block >= self.count {
-            return Ok(None);
-        }
         Ok(place_of(self.table.get(block)?).map(|start| start + self.bitmap))
+    }
+
+    /// How many blocks from this one on, which is not there, are not there either; a long run may come in parts.
+    pub(super) fn absent_from(&self, block: u64) -> Result<u64, ImageError> {
+        self.table.repeats(block)
     }
 }
 

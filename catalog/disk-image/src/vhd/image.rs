@@ -64,9 +64,10 @@ impl VhdImage {
     fn locate(&self, at: u64) -> Result<Run, ImageError> {
         let left = self.footer.size - at;
         let Some(dynamic) = &self.dynamic else { return Ok(Run { place: Some(at), length: left }) };
-        let within = at % dynamic.block;
-        let place = dynamic.blocks.data_of(at / dynamic.block)?.map(|data| data + within);
-        Ok(Run { place, length: (dynamic.block - within).min(left) })
+        let (number, within) = (at / dynamic.block, at % dynamic.block);
+        let place = dynamic.blocks.data_of(number)?.map(|data| data + within);
+        let blocks = if place.is_some() { 1 } else { dynamic.blocks.absent_from(number)? };
+        Ok(Run { place, length: (blocks.saturating_mul(dynamic.block) - within).min(left) })
     }
 
     /// What is known of the bytes from `at` on: the file may have holes within its blocks.

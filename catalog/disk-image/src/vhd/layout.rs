@@ -110,6 +110,10 @@ impl DynamicVhdFormat {
 }
 
 impl UnitFormat for DynamicVhdFormat {
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Vhd
+    }
+
     fn disk_size(&self) -> u64 {
         self.size
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use disk_image::{ExtentKind, ImageFormat, open, qcow2::Qcow2Image};
+use disk_image::{ExtentKind, FactValue, ImageFormat, ImageReader, open, qcow2::Qcow2Image};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -144,8 +144,64 @@ fn an_image_that_was_not_closed_is_read_and_says_so() {
     assert!(!Qcow2Image::new(fs::File::open(&path).unwrap()).unwrap().is_dirty());
     patch(&path, 79, &[1]);
     let view = Qcow2Image::new(fs::File::open(&path).unwrap()).unwrap();
-    assert!(view.is_dirty());
+    assert!(view.is_dirty() && !view.is_corrupt());
+    assert!(view.warnings().iter().any(|warning| warning.contains("not closed")));
     assert_shows(&view, &fs::read(source).unwrap());
+}
+
+#[test]
+fn an_image_that_is_marked_corrupt_is_read_and_says_so() {
+    let directory = TempDir::new().unwrap();
+    let source = raw(&directory);
+    let path = directory.path().join("corrupt.qcow2");
+    convert(&source, &path, &[], "compat=1.1");
+    patch(&path, 79, &[2]);
+    let view = Qcow2Image::new(fs::File::open(&path).unwrap()).unwrap();
+    assert!(view.is_corrupt() && !view.is_dirty());
+    assert!(view.warnings().iter().any(|warning| warning.contains("corrupt")));
+    assert_eq!(fact(&view, "corrupt"), FactValue::Flag(true));
+    assert_shows(&view, &fs::read(source).unwrap());
+}
+
+fn fact(view: &dyn ImageReader, name: &str) -> FactValue {
+    let facts = view.facts();
+    facts.into_iter().find(|fact| fact.name == name).unwrap_or_else(|| panic!("no fact {name}")).value
+}
+
+#[test]
+fn what_an_image_says_of_itself() {
+    let directory = TempDir::new().unwrap();
+    let source = raw(&directory);
+    let path = directory.path().join("image.qcow2");
+    let options = "cluster_size=32768,compression_type=zstd,refcount_bits=8,lazy_refcounts=on";
+    convert(&source, &path, &["-c"], options);
+    let text = path.to_str().unwrap();
+    qemu_img(["snapshot", "-c", "before", text]);
+    qemu_img(["bitmap", "--add", text, "changes"]);
+    let view = open(&path, None).unwrap();
+    for (name, expected) in [
+        ("version", FactValue::Number(3)),
+        ("cluster-size", FactValue::Number(32768)),
+        ("compression-type", "zstd".into()),
+        ("refcount-bits", FactValue::Number(8)),
+        ("extended-l2", FactValue::Flag(false)),
+        ("lazy-refcounts", FactValue::Flag(true)),
+        ("snapshots", FactValue::Number(1)),
+        ("snapshot-names", "before (id 1)".into()),
+        ("bitmaps", FactValue::Number(1)),
+        ("dirty", FactValue::Flag(false)),
+        ("corrupt", FactValue::Flag(false)),
+    ] {
+        assert_eq!(fact(&*view, name), expected, "{name}");
+    }
+    assert_eq!(view.warnings(), Vec::<String>::new());
+    fs::remove_file(&path).unwrap();
+    create(&path, "compat=0.10", "1M");
+    qemu_io(&path, &["write -P 1 100k 100k"]);
+    let view = open(&path, None).unwrap();
+    assert_eq!(fact(&*view, "version"), FactValue::Number(2));
+    assert_eq!(fact(&*view, "refcount-bits"), FactValue::Number(16));
+    assert_eq!(fact(&*view, "allocated"), FactValue::Number(3 * 65536));
 }
 
 #[test]
@@ -172,6 +228,20 @@ fn threads_may_read_at_once() {
             scope.spawn(|| assert_shows(&*view, &expected));
         }
     });
+}
+
+#[test]
+fn what_was_never_written_is_told_from_what_was_zeroed() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("image.qcow2");
+    for options in ["cluster_size=65536", "extended_l2=on"] {
+        create(&path, options, "1M");
+        qemu_io(&path, &["write -P 1 0 64k", "write -z 64k 64k"]);
+        let view = open(&path, None).unwrap();
+        let kinds = [0, 64 << 10, 128 << 10].map(|at| view.extent_at(at).unwrap().unwrap());
+        assert_eq!(kinds.map(|extent| extent.kind), [ExtentKind::Data, ExtentKind::Zero, ExtentKind::Absent]);
+        assert_eq!(kinds.map(|extent| extent.length), [64 << 10, 64 << 10, 896 << 10]);
+    }
 }
 
 proptest! {

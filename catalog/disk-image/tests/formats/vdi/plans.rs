@@ -3,8 +3,8 @@
 use std::{ffi::OsStr, fs, path::Path};
 
 use disk_image::{
-    DiskView, ImageError, ImageFormat, LARGEST_DISK, RawImage,
-    layout::{AllocationMap, Identity, Layout, UnitLayout},
+    DiskView, Extent, ExtentKind, ImageError, ImageFormat, LARGEST_DISK, RawImage,
+    layout::{AllocationMap, Identity, Layout, UnitFormat, UnitLayout},
     open,
     vdi::DynamicVdiFormat,
 };
@@ -92,48 +92,57 @@ fn a_huge_disk_of_little() {
     let directory = TempDir::new().unwrap();
     let source = directory.path().join("huge.raw");
     let file = fs::File::create(&source).unwrap();
-    let size = 8_u64 << 40;
+    let size = 3_u64 << 40;
     file.set_len(size).unwrap();
-    qemu_io_as("raw", &source, &[&format!("write -P 0x77 {} 512", size - 512), "write -P 0x66 3T 2M"]);
+    qemu_io_as("raw", &source, &[&format!("write -P 0x77 {} 512", size - 512), "write -P 0x66 2T 2M"]);
     let view = disk(&source);
     let path = directory.path().join("planned.vdi");
     let plan = plan(&view, [7; 16]);
-    assert_eq!((plan.stored().count(), plan.length()), (3, (33 + 3) << 20));
+    assert_eq!((plan.stored().count(), plan.length()), (3, (13 + 3) << 20));
     render(&view, &plan, &path);
-    qemu_io_as("vdi", &path, &[&format!("read -P 0x77 {} 512", size - 512), "read -P 0x66 3T 2M", "read -P 0 5G 2M"]);
+    qemu_io_as("vdi", &path, &[&format!("read -P 0x77 {} 512", size - 512), "read -P 0x66 2T 2M", "read -P 0 5G 2M"]);
     let read = open(&path, None).unwrap();
     assert_eq!((read.size(), read.warnings()), (size, Vec::new()));
 }
 
-#[test]
-fn up_to_the_largest_disk_and_no_further() {
-    /// A full disk of the largest size, without any bytes.
-    struct Full;
-    impl DiskView for Full {
-        fn format(&self) -> ImageFormat {
-            ImageFormat::Raw
-        }
-        fn size(&self) -> u64 {
-            LARGEST_DISK
-        }
-        fn read_at(&self, _: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
-            buffer.fill(1);
-            Ok(())
-        }
-        fn extent_at(&self, from: u64) -> Result<Option<disk_image::Extent>, ImageError> {
-            let length = self.size() - from;
-            let extent = disk_image::Extent { offset: from, length, kind: disk_image::ExtentKind::Data };
-            Ok((length > 0).then_some(extent))
-        }
+/// A disk of nothing but data, without any bytes.
+struct Full(u64);
+
+impl DiskView for Full {
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Raw
     }
-    let plan = plan(&Full, [7; 16]);
-    let blocks = LARGEST_DISK / BLOCK;
-    assert_eq!(plan.length(), (257 << 20) + LARGEST_DISK);
+
+    fn size(&self) -> u64 {
+        self.0
+    }
+
+    fn read_at(&self, _: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
+        buffer.fill(1);
+        Ok(())
+    }
+
+    fn extent_at(&self, from: u64) -> Result<Option<Extent>, ImageError> {
+        let length = self.0.saturating_sub(from);
+        Ok((length > 0).then_some(Extent { offset: from, length, kind: ExtentKind::Data }))
+    }
+}
+
+#[test]
+fn the_last_block_of_a_full_disk() {
+    let plan = plan(&Full(3 << 40), [7; 16]);
+    let blocks = 3 << 20;
+    assert_eq!(plan.length(), (13 << 20) + (3 << 40));
     let mut entries = [0; 12];
     plan.read_metadata(MAP as u64 + blocks * 4 - 8, &mut entries);
     let expected = [blocks as u32 - 2, blocks as u32 - 1, 0].map(u32::to_le_bytes).concat();
     assert_eq!(entries.to_vec(), expected, "the map's end and the gap behind it");
+}
 
+#[test]
+fn up_to_the_largest_disk_and_no_further() {
+    let format = DynamicVdiFormat::new(LARGEST_DISK).unwrap();
+    assert_eq!((format.disk_size(), format.first()), (LARGEST_DISK, 257 << 20));
     for too_large in [LARGEST_DISK + 1, u64::MAX] {
         let error = DynamicVdiFormat::new(too_large).err().unwrap();
         assert!(matches!(error, ImageError::Unwritable { format: ImageFormat::Vdi, .. }), "{error}");

@@ -237,7 +237,7 @@ fn a_file_that_was_cut_off() {
 fn a_small_file_that_would_be_a_huge_disk() {
     let mut bytes = dynamic();
     let (entries, size) = (1_044_480_u32, 2040_u64 << 30);
-    let block: [u8; 4] = (((TABLE + 4 * entries as usize).next_multiple_of(512) / 512) as u32).to_be_bytes();
+    let block: [u8; 4] = ((TABLE + 4 * entries as usize).div_ceil(512) as u32).to_be_bytes();
     bytes.truncate(TABLE);
     for _ in 0..entries {
         bytes.extend(block);
