@@ -54,15 +54,17 @@ impl<const WIDTH: usize> Table<WIDTH> {
         Ok(bytes)
     }
 
-    /// How many entries from `index` on are the same as that one, at least one; a long run may come in parts.
-    pub(crate) fn repeats(&self, index: u64) -> Result<u64, ImageError> {
+    /// How many entries from `index` on are the same as that one, at least one and at most as many as are asked for;
+    /// a long run may come in parts.
+    pub(crate) fn repeats(&self, index: u64, most: u64) -> Result<u64, ImageError> {
         if index >= self.entries {
-            return Ok(u64::MAX - index);
+            return Ok(most.max(1));
         }
         let within = index * WIDTH as u64;
         let page = self.page(within / PAGE)?;
         let at = usize::try_from(within % PAGE).unwrap_or(0);
         let entries = page.get(at..).unwrap_or(&[]).as_chunks::<WIDTH>().0;
+        let entries = &entries[..entries.len().min(usize::try_from(most).unwrap_or(usize::MAX))];
         let run = entries.first().map_or(1, |first| entries.iter().take_while(|entry| *entry == first).count());
         Ok(run as u64)
     }

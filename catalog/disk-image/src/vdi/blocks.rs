@@ -67,8 +67,8 @@ impl Blocks {
     }
 
     /// How many blocks from this one on, which is not stored, are like it; a long run may come in parts.
-    pub(super) fn like(&self, block: u64) -> Result<u64, ImageError> {
-        self.map.repeats(block)
+    pub(super) fn like(&self, block: u64, most: u64) -> Result<u64, ImageError> {
+        self.map.repeats(block, most)
     }
 
     fn place_of(&self, entry: [u8; 4]) -> Place {

@@ -48,7 +48,7 @@ impl VdiImage {
         let start = match self.blocks.place(number)? {
             Place::Stored(start) => start,
             place => {
-                let length = self.blocks.like(number)?.saturating_mul(block) - within;
+                let length = self.blocks.like(number, most.div_ceil(block) + 1)? * block - within;
                 return Ok(Run { place, length: length.min(most) });
             }
         };

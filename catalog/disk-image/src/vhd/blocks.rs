@@ -85,8 +85,8 @@ impl Blocks {
     }
 
     /// How many blocks from this one on, which is not there, are not there either; a long run may come in parts.
-    pub(super) fn absent_from(&self, block: u64) -> Result<u64, ImageError> {
-        self.table.repeats(block)
+    pub(super) fn absent_from(&self, block: u64, most: u64) -> Result<u64, ImageError> {
+        self.table.repeats(block, most)
     }
 }
 

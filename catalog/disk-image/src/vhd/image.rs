@@ -60,19 +60,20 @@ impl VhdImage {
         Ok(Self { source, footer, dynamic, warnings })
     }
 
-    /// Where byte `at` of the guest lies, and how many follow it there.
-    fn locate(&self, at: u64) -> Result<Run, ImageError> {
-        let left = self.footer.size - at;
+    /// Where byte `at` of the guest lies, and how many follow it there, up to as many as are asked for.
+    fn locate(&self, at: u64, most: u64) -> Result<Run, ImageError> {
+        let left = most.min(self.footer.size - at);
         let Some(dynamic) = &self.dynamic else { return Ok(Run { place: Some(at), length: left }) };
         let (number, within) = (at / dynamic.block, at % dynamic.block);
         let place = dynamic.blocks.data_of(number)?.map(|data| data + within);
-        let blocks = if place.is_some() { 1 } else { dynamic.blocks.absent_from(number)? };
-        Ok(Run { place, length: (blocks.saturating_mul(dynamic.block) - within).min(left) })
+        let blocks =
+            if place.is_some() { 1 } else { dynamic.blocks.absent_from(number, left.div_ceil(dynamic.block) + 1)? };
+        Ok(Run { place, length: (blocks * dynamic.block - within).min(left) })
     }
 
     /// What is known of the bytes from `at` on: the file may have holes within its blocks.
-    fn extent_of(&self, at: u64) -> Result<(ExtentKind, u64), ImageError> {
-        let run = self.locate(at)?;
+    fn extent_of(&self, at: u64, most: u64) -> Result<(ExtentKind, u64), ImageError> {
+        let run = self.locate(at, most)?;
         let Some(place) = run.place else { return Ok((ExtentKind::Absent, run.length)) };
         // The file may have been changed since it was checked.
         if place >= self.source.length() {
@@ -131,14 +132,13 @@ impl DiskView for VhdImage {
         let mut rest = buffer;
         // Between the data of two blocks always stands a bitmap: there are no neighbours to read together.
         while !rest.is_empty() {
-            let run = self.locate(at)?;
-            let length = run.length.min(rest.len() as u64);
-            let (part, behind) = rest.split_at_mut(usize::try_from(length).unwrap_or(0));
+            let run = self.locate(at, rest.len() as u64)?;
+            let (part, behind) = rest.split_at_mut(usize::try_from(run.length).unwrap_or(0));
             match run.place {
                 Some(place) => self.source.read_padded(place, part)?,
                 None => part.fill(0),
             }
-            at += length;
+            at += run.length;
             rest = behind;
         }
         Ok(())
@@ -149,15 +149,15 @@ impl DiskView for VhdImage {
             return Ok(None);
         }
         let most = LONGEST_EXTENT.min(self.footer.size - from);
-        let (kind, mut length) = self.extent_of(from)?;
+        let (kind, mut length) = self.extent_of(from, most)?;
         while length < most {
-            let (next, more) = self.extent_of(from + length)?;
+            let (next, more) = self.extent_of(from + length, most - length)?;
             if next != kind {
                 break;
             }
             length += more;
         }
-        Ok(Some(Extent { offset: from, length: length.min(most), kind }))
+        Ok(Some(Extent { offset: from, length, kind }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! VHD, against QEMU, which calls it `vpc`.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::{env, ffi::OsStr, fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -105,4 +105,18 @@ fn handmade(block: usize) -> (Vec<u8>, Vec<u8>) {
     bytes[..FOOTER].copy_from_slice(&footer);
     bytes.extend(footer);
     (bytes, expected)
+}
+
+/// Runs the tests of hostile VHDs and VDIs once more, in a process that may not have more than 192 MiB of addresses.
+#[test]
+fn refusals_need_little_memory() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -S -v 196608; exec \"$0\" \"$@\""])
+        .arg(env::current_exe().unwrap())
+        .args(["vhd::refusals::", "vdi::refusals::", "--skip", "any_change", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("vhd::refusals::") && said.contains("vdi::refusals::"), "{said}");
 }
