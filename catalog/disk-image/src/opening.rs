@@ -168,7 +168,7 @@ impl<'a> Opening<'a> {
             ImageFormat::Qcow2 => qcow2::open(source, self),
             ImageFormat::Vmdk => vmdk::open(source, self),
             ImageFormat::Vhd => vhd::open(source, self),
-            ImageFormat::Vhdx => vhdx::open(&source, self),
+            ImageFormat::Vhdx => vhdx::open(source, self),
             ImageFormat::Vdi => vdi::open(source, self),
         }
     }

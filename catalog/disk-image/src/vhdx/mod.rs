@@ -38,7 +38,7 @@ fn refused(field: &'static str, offset: u64, problem: impl Into<String>) -> Imag
 }
 
 /// Opens a VHDX.
-pub(crate) fn open(source: &ImageFile, _opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
+pub(crate) fn open(source: ImageFile, _opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
     Ok(Box::new(image::VhdxImage::over(source)?))
 }
 
