@@ -1,6 +1,6 @@
 use super::{ENTRIES, TABLE, description::embedded, unwritable};
 use crate::{
-    ImageError, LARGEST_DISK, SECTOR,
+    ImageError, ImageFormat, LARGEST_DISK, SECTOR,
     layout::{
         AllocationMap, Identity, UnitFormat,
         units::{put, put_table},
@@ -101,6 +101,10 @@ impl HeaderFields {
 }
 
 impl UnitFormat for SparseVmdkFormat {
+    fn format(&self) -> ImageFormat {
+        ImageFormat::Vmdk
+    }
+
     fn disk_size(&self) -> u64 {
         self.capacity * SECTOR
     }
