@@ -54,6 +54,41 @@ impl<const WIDTH: usize> Table<WIDTH> {
         Ok(bytes)
     }
 
+    /// How many entries from `index` on are the same as that one, at least one; a long run may come in parts.
+    pub(crate) fn repeats(&self, index: u64) -> Result<u64, ImageError> {
+        if index >= self.entries {
+            return Ok(u64::MAX - index);
+        }
+        let within = index * WIDTH as u64;
+        let page = self.page(within / PAGE)?;
+        let at = usize::try_from(within % PAGE).unwrap_or(0);
+        let entries = page.get(at..).unwrap_or(&[]).as_chunks::<WIDTH>().0;
+        let run = entries.first().map_or(1, |first| entries.iter().take_while(|entry| *entry == first).count());
+        Ok(run as u64)
+    }
+
+    /// Hands over the first `count` entries in order, for checks of a whole table; none of it is kept.
+    pub(crate) fn for_each(
+        &self,
+        count: u64,
+        mut take: impl FnMut(u64, [u8; WIDTH]) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let length = count.min(self.entries) * WIDTH as u64;
+        let mut bytes = vec![0; usize::try_from(length.min(PAGE)).unwrap_or(0)];
+        let (mut at, mut index) = (0, 0);
+        while at < length {
+            let left = usize::try_from((length - at).min(PAGE)).unwrap_or(0);
+            let page = &mut bytes[..left];
+            self.source.read_padded(self.offset + at, page)?;
+            for entry in page.as_chunks::<WIDTH>().0 {
+                take(index, *entry)?;
+                index += 1;
+            }
+            at += left as u64;
+        }
+        Ok(())
+    }
+
     fn page(&self, number: u64) -> Result<Arc<[u8]>, ImageError> {
         {
             let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Reads all that can be read.
-fn exhaust(view: &dyn DiskView) {
+pub fn exhaust(view: &dyn DiskView) {
     let mut at = 0;
     let mut bytes = vec![0; 1 << 20];
     let mut extents = 0;

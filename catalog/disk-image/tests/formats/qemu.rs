@@ -37,8 +37,13 @@ pub fn info(path: &Path) -> serde_json::Value {
 
 /// Runs guest reads and writes (`qemu-io` commands) on a qcow2.
 pub fn qemu_io(path: &Path, commands: &[&str]) {
+    qemu_io_as("qcow2", path, commands);
+}
+
+/// Runs guest reads and writes on an image of any format. A read that does not find its pattern fails.
+pub fn qemu_io_as(format: &str, path: &Path, commands: &[&str]) {
     let mut command = judge("qemu-io");
-    command.args(["-f", "qcow2"]);
+    command.args(["-f", format]);
     for text in commands {
         command.args(["-c", text]);
     }
