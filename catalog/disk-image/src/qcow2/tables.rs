@@ -93,9 +93,27 @@ impl Tables {
         Ok(Self { source: source.clone(), geometry, l1, cached: Mutex::default() })
     }
 
-    /// Entries of the L1 table that matter.
-    pub(super) fn l1_entries(&self) -> u64 {
-        self.l1.entries()
+    /// Visits the L1 entries that lead to a table: with their index, and where the table stands.
+    pub(super) fn for_each_table(
+        &self,
+        mut visit: impl FnMut(u64, u64) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        const TOGETHER: u64 = 8192;
+        let mut bytes = vec![0; usize::try_from(self.l1.entries().min(TOGETHER) * 8).unwrap_or(0)];
+        let mut first = 0;
+        while first < self.l1.entries() {
+            let count = TOGETHER.min(self.l1.entries() - first);
+            bytes.truncate(usize::try_from(count * 8).unwrap_or(0));
+            self.source.read_padded(self.l1.place(first), &mut bytes)?;
+            for (index, entry) in (first..).zip(bytes.as_chunks::<8>().0) {
+                let table = l2_table_of(u64::from_be_bytes(*entry));
+                if table != 0 {
+                    visit(index, table)?;
+                }
+            }
+            first += count;
+        }
+        Ok(())
     }
 
     /// Where an entry of the L1 table stands in the file.

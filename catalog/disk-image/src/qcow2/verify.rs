@@ -47,13 +47,9 @@ pub(super) fn verify(
     };
     verifier.claim_tables(header, snapshots)?;
     // All L2 tables first: a cluster must not lie on one that comes later.
-    for index in 0..tables.l1_entries() {
-        verifier.claim_l2_table(tables, index)?;
-    }
+    tables.for_each_table(|index, table| verifier.claim_l2_table(tables.place_in_l1(index), table))?;
     let guest_clusters = size.div_ceil(header.cluster());
-    for index in 0..tables.l1_entries() {
-        verifier.check_l2_table(tables, index, guest_clusters)?;
-    }
+    tables.for_each_table(|index, table| verifier.check_l2_table(index, table, guest_clusters))?;
     verifier.check_packed_places(tables, guest_clusters)?;
     Ok(verifier.usage)
 }
@@ -116,12 +112,9 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn claim_l2_table(&mut self, tables: &Tables, index: u64) -> Result<(), ImageError> {
-        let table = tables.l2_offset(index)?;
-        if table == 0 {
-            return Ok(());
-        }
-        let refuse = |problem| Err(refused("L1 entry", tables.place_in_l1(index), problem));
+    /// Takes the cluster of an L2 table, to which the entry at `place` leads.
+    fn claim_l2_table(&mut self, place: u64, table: u64) -> Result<(), ImageError> {
+        let refuse = |problem| Err(refused("L1 entry", place, problem));
         let cluster = self.geometry.cluster();
         if !table.is_multiple_of(cluster) {
             return refuse("is not a cluster's beginning");
@@ -135,8 +128,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn check_l2_table(&mut self, tables: &Tables, index: u64, guest_clusters: u64) -> Result<(), ImageError> {
-        let Some((place, table, used)) = self.read_used(tables, index, guest_clusters)? else { return Ok(()) };
+    fn check_l2_table(&mut self, index: u64, place: u64, guest_clusters: u64) -> Result<(), ImageError> {
+        let Some((table, used)) = self.read_used(index, place, guest_clusters)? else { return Ok(()) };
         let mut run: Option<Run> = None;
         for i in 0..used {
             let at = place + i * self.geometry.l2_entry_length();
@@ -146,6 +139,8 @@ impl Verifier<'_> {
                 Cluster::Absent | Cluster::Zero | Cluster::Mixed { stored: 0, .. } => continue,
                 Cluster::Host { offset } | Cluster::Mixed { offset, .. } => offset,
                 Cluster::Compressed { offset, available } => {
+                    // Whoever comes second is to blame, and those before this one are still to be noted.
+                    self.claim_run(run.take(), place, &table)?;
                     self.check_packed(offset, available, at)?;
                     continue;
                 }
@@ -211,8 +206,8 @@ impl Verifier<'_> {
             return Ok(());
         };
         let mut met = false;
-        for index in 0..tables.l1_entries() {
-            let Some((place, table, used)) = self.read_used(tables, index, guest_clusters)? else { continue };
+        tables.for_each_table(|index, place| {
+            let Some((table, used)) = self.read_used(index, place, guest_clusters)? else { return Ok(()) };
             for i in 0..used {
                 let meaning = table.entry(i).meaning(self.geometry);
                 if matches!(meaning, Cluster::Compressed { offset, .. } if offset == twice) {
@@ -222,27 +217,19 @@ impl Verifier<'_> {
                     met = true;
                 }
             }
-        }
+            Ok(())
+        })?;
         // Not found again: the file has been changed under us.
         Err(refused("L2 entry", twice, USED_TWICE))
     }
 
-    /// An L2 table with its place and how many of its entries are the guest's: what stands behind the guest's last
-    /// cluster (a machine's state, a former larger size) is nobody's.
-    fn read_used(
-        &self,
-        tables: &Tables,
-        index: u64,
-        guest_clusters: u64,
-    ) -> Result<Option<(u64, L2Table, u64)>, ImageError> {
-        let place = tables.l2_offset(index)?;
-        if place == 0 {
-            return Ok(None);
-        }
+    /// An L2 table, and how many of its entries are the guest's: what stands behind the guest's last cluster (a
+    /// machine's state, a former larger size) is nobody's.
+    fn read_used(&self, index: u64, place: u64, guest_clusters: u64) -> Result<Option<(L2Table, u64)>, ImageError> {
         let per_table = self.geometry.clusters_per_l2();
         let used = guest_clusters.saturating_sub(index * per_table).min(per_table);
         let table = L2Table::read_if_there(self.source, self.geometry, place)?;
-        Ok(table.map(|table| (place, table, used)))
+        Ok(table.map(|table| (table, used)))
     }
 
     fn need(&mut self, bytes: u64, at: u64) -> Result<(), ImageError> {

@@ -29,8 +29,8 @@ pub(super) struct VhdxImage {
 
 impl VhdxImage {
     /// Reads the headers, replays the log in memory, and checks all tables.
-    pub(super) fn over(source: &ImageFile) -> Result<Self, ImageError> {
-        let header = Header::read(source)?;
+    pub(super) fn over(source: ImageFile) -> Result<Self, ImageError> {
+        let header = Header::read(&source)?;
         let (file, log) = replay(&header, source)?;
         let regions = Regions::read(&file, &header)?;
         let metadata = Metadata::read(&file, &regions.metadata)?;

@@ -42,7 +42,7 @@ pub(super) enum LogState {
 }
 
 /// Reads the log, and gives the file as it is with its log written to it.
-pub(super) fn replay(header: &Header, source: &ImageFile) -> Result<(LoggedFile, LogState), ImageError> {
+pub(super) fn replay(header: &Header, source: ImageFile) -> Result<(LoggedFile, LogState), ImageError> {
     let mut file = LoggedFile::new(source.clone());
     if header.log_guid == Guid::ZERO {
         return Ok((file, LogState::Empty));
@@ -67,14 +67,15 @@ pub(super) fn replay(header: &Header, source: &ImageFile) -> Result<(LoggedFile,
             Ok((file, LogState::Unused))
         };
     }
+    let length = log.source.length();
     let mut descriptors = 0;
     for entry in &active {
         let at = log.place_of(entry.sector);
-        if entry.flushed > source.length() {
-            let problem = format!("is {}, but the file has {} bytes: it was cut off", entry.flushed, source.length());
+        if entry.flushed > length {
+            let problem = format!("is {}, but the file has {length} bytes: it was cut off", entry.flushed);
             return Err(refused("FlushedFileOffset", at + FLUSHED_FILE_OFFSET, problem));
         }
-        if entry.last > source.length().saturating_add(MOST_GROWTH) {
+        if entry.last > length.saturating_add(MOST_GROWTH) {
             let problem = format!("is {}, much more than the file has", entry.last);
             return Err(refused("LastFileOffset", at + LAST_FILE_OFFSET, problem));
         }
@@ -145,13 +146,13 @@ fn active_sequence(entries: &BTreeMap<u64, Entry>) -> Vec<Entry> {
 }
 
 /// The log as the ring of sectors that it is.
-struct Ring<'a> {
-    source: &'a ImageFile,
+struct Ring {
+    source: ImageFile,
     place: Range<u64>,
     guid: Guid,
 }
 
-impl Ring<'_> {
+impl Ring {
     fn sectors(&self) -> u64 {
         (self.place.end - self.place.start) / LOG_SECTOR
     }

@@ -39,7 +39,7 @@ fn refused(field: &'static str, offset: u64, problem: impl Into<String>) -> Imag
 
 /// Opens a VHDX.
 pub(crate) fn open(source: ImageFile, _opening: &Opening<'_>) -> Result<Box<dyn ImageReader>, ImageError> {
-    Ok(Box::new(image::VhdxImage::over(&source)?))
+    Ok(Box::new(image::VhdxImage::over(source)?))
 }
 
 /// Payload blocks that stand before each sector bitmap's entry in the block allocation table (MS-VHDX 2.5).

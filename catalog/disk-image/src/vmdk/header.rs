@@ -105,6 +105,7 @@ impl Header {
             let problem = format!("is {overhead} sectors, more than the file has; it may have been cut off");
             return Err(fields.refused("overHead", 64, problem));
         }
+        let directory = fields.directory("gdOffset", 56, entries, length)?;
         let redundant = (flags & REDUNDANT != 0 && fields.u64(48) != 0 && fields.u64(48) != fields.u64(56))
             .then(|| fields.directory("rgdOffset", 48, entries, length))
             .transpose()?;
@@ -113,7 +114,7 @@ impl Header {
             capacity,
             grain,
             descriptor: fields.descriptor(length)?,
-            directory: fields.directory("gdOffset", 56, entries, length)?,
+            directory,
             redundant,
             entries,
             compressed,

@@ -285,7 +285,6 @@ fn an_archive_of_disks_alone() {
     assert!(Opening::new().disk(Some("nothing")).open(&path).is_err());
     shelf.put("other.txt", "more words");
     assert_refused(&tar(shelf.path(), &[], &["readme.txt", "other.txt"]), "2 files that may be meant");
-    assert_refused(&tar(shelf.path(), &[], &["--files-from=/dev/null", "--label=x"]), "of an unknown kind");
 }
 
 #[test]
