@@ -5,7 +5,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use disk_image::{Cancellable, DiskView, ImageFormat};
+use disk_image::{Cancellable, DiskView};
 use image_store::{ImageStore, StoredImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketplace::{
@@ -13,7 +13,11 @@ use marketplace::{
     VersionDraft,
 };
 
-use super::{data_dir, interrupt, print_json};
+use super::{
+    data_dir,
+    image::source::{SourceArgs, warn},
+    interrupt, print_json,
+};
 use crate::{
     config::Config,
     store::{self, Timestamp},
@@ -65,9 +69,8 @@ pub struct PublishArgs {
     /// The version's label; the publication time when not given
     #[arg(long)]
     label: Option<String>,
-    /// The image's format; found out when not given, but a disk that a guest has written to should be declared
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<ImageFormat>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Least memory of a machine, in MiB
     #[arg(long, default_value_t = 64)]
     memory: u64,
@@ -96,10 +99,10 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let label = args.label.unwrap_or_else(|| now.to_string().replace(':', ""));
     let db = data_dir::open_store(config).await?;
-    let (image_dir, format) = (config.image_dir(), args.format);
-    let file = args.file.clone();
+    let image_dir = config.image_dir();
+    let (file, source) = (args.file.clone(), args.source);
     let cancelled = interrupt::flag()?;
-    let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, format, &cancelled))
+    let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, &source, &cancelled))
         .await?
         .with_context(|| format!("cannot publish {}", args.file.display()))?;
     let version = ApplianceVersion::try_from(VersionDraft {
@@ -135,13 +138,9 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn import(
-    image_dir: &Path,
-    file: &Path,
-    format: Option<ImageFormat>,
-    cancelled: &AtomicBool,
-) -> anyhow::Result<StoredImage> {
-    let opened = disk_image::open(file, format)?;
+fn import(image_dir: &Path, file: &Path, source: &SourceArgs, cancelled: &AtomicBool) -> anyhow::Result<StoredImage> {
+    let opened = source.open(file)?;
+    warn(file, opened.as_ref());
     let view = Cancellable::new(opened.as_ref(), cancelled);
     let store = ImageStore::open(image_dir)?;
     // Hidden by itself when nobody looks at the terminal.

@@ -6,7 +6,7 @@ mod convert;
 mod info;
 mod map;
 mod progress;
-mod source;
+pub(super) mod source;
 mod target;
 
 use std::process::ExitCode;

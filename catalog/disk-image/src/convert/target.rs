@@ -6,6 +6,8 @@ use crate::{
     container::OvaEnvelope,
     layout::{AllocationMap, Identity, Layout, PlainLayout, UnitFormat, UnitLayout},
     qcow2::{PackedQcow2Format, Qcow2Compression, Qcow2Format, Qcow2Options},
+    vdi::DynamicVdiFormat,
+    vhd::{DynamicVhdFormat, VhdSize, fixed_layout},
     vhdx::DynamicVhdxFormat,
     vmdk::{DEFAULT_LEVEL, SparseVmdkFormat, StreamVmdkFormat},
 };
@@ -107,9 +109,13 @@ impl Target {
                 let format = StreamVmdkFormat::new(size, DEFAULT_LEVEL)?;
                 work.write_ova(view, target, format, &OvaEnvelope::new(name, size)?)
             }
-            Self::FixedVhd { .. } | Self::Vhd | Self::Vdi => {
-                Err(ImageError::Unsupported { what: "this target".into(), instead: "write raw".into() })
+            Self::FixedVhd { .. } => {
+                let rounding = self.vhd_size();
+                let plan = |identity: &Identity| fixed_layout(size, rounding, identity);
+                work.write_plain(view, &target, rounding.of(size)?, Some(&plan))
             }
+            Self::Vhd => work.write_units(view, &mut target, DynamicVhdFormat::new(size, VhdSize::Exact)?),
+            Self::Vdi => work.write_units(view, &mut target, DynamicVdiFormat::new(size)?),
         }
     }
 
@@ -128,9 +134,9 @@ impl Target {
             }
             Self::Vmdk => plan_units(view, SparseVmdkFormat::new(size)?, identity),
             Self::Vhdx { .. } => plan_units(view, self.vhdx(view, size)?, identity),
-            Self::FixedVhd { .. } | Self::Vhd | Self::Vdi => {
-                Err(ImageError::Unsupported { what: "this target".into(), instead: "write raw".into() })
-            }
+            Self::FixedVhd { .. } => Ok(Box::new(fixed_layout(size, self.vhd_size(), &identity)?)),
+            Self::Vhd => plan_units(view, DynamicVhdFormat::new(size, VhdSize::Exact)?, identity),
+            Self::Vdi => plan_units(view, DynamicVdiFormat::new(size)?, identity),
             Self::Qcow2 { .. } | Self::StreamVmdk | Self::Ova { .. } => Err(ImageError::Unsupported {
                 what: "plans of compressed files before they are packed".into(),
                 instead: "write the file, or plan an uncompressed one".into(),
@@ -142,6 +148,13 @@ impl Target {
         match *self {
             Self::Qcow2 { version, cluster_bits, .. } => Qcow2Options { version, cluster_bits },
             _ => Qcow2Options::default(),
+        }
+    }
+
+    fn vhd_size(&self) -> VhdSize {
+        match self {
+            Self::FixedVhd { whole_mebibytes: true } => VhdSize::WholeMebibytes,
+            _ => VhdSize::Exact,
         }
     }
 

@@ -53,6 +53,7 @@ impl<'a> Windows<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list that happens to have one range")]
 mod tests {
     use super::*;
     use crate::{Extent, ExtentKind, ImageFormat};

@@ -24,6 +24,7 @@ pub(super) fn runs(bytes: &[u8], step: usize, bridge: usize, runs: &mut Vec<std:
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list that happens to have one range")]
 mod tests {
     use super::*;
 

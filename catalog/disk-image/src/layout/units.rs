@@ -44,6 +44,11 @@ pub trait UnitFormat: Send + Sync {
     /// unit, in one prefix, or behind the last unit.
     fn read_metadata(&self, stored: &AllocationMap, identity: &Identity, offset: u64, buffer: &mut [u8]);
 
+    /// How many units may be there at most, where the format's numbers end before the disk does.
+    fn most_units(&self) -> u64 {
+        u64::MAX
+    }
+
     /// The error of a disk that has more.
     fn too_many_units(&self) -> ImageError {
         let (most, unit) = (self.most_units(), self.unit());
