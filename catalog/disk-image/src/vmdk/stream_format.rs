@@ -11,8 +11,9 @@ use crate::{
     layout::{AllocationMap, Identity, PackedFormat, PackedUnits, Packer},
 };
 
-/// How hard grains are packed unless somebody says otherwise: about as small as QEMU's, in a third of its time.
-pub const DEFAULT_LEVEL: u8 = 5;
+/// How hard grains are packed unless somebody says otherwise: the fastest level whose files are within 2 % of QEMU's,
+/// measured on disks of Debian (1.5 % larger; level 1 is 5 % larger, level 5 is 1 % smaller).
+pub const DEFAULT_LEVEL: u8 = 2;
 const HIGHEST_LEVEL: u8 = 12;
 
 /// Where the first grain begins, in bytes.

@@ -11,9 +11,9 @@ use super::{
 use crate::{ExtentKind, ImageError, SECTOR, source::ImageFile};
 
 /// Grains that are held against each other at a time when they do not stand in order, four bytes each.
-const WINDOW: usize = 4 << 20;
+const WINDOW: usize = 2 << 20;
 /// How often all tables are read for that, at most: 64 Mi grains. A file of 2 TiB has half as many of 64 KiB.
-const MOST_PASSES: usize = 16;
+const MOST_PASSES: usize = 32;
 
 /// The map from a sparse extent's grains to its file.
 #[derive(Debug)]

@@ -54,7 +54,7 @@ impl Default for Maker {
 }
 
 impl Maker {
-    /// As exports of VMware are.
+    /// As exports of `VMware` are.
     pub fn stream() -> Self {
         Self { version: 3, compressed: true, markers: true, footer: true, ..Self::default() }
     }
@@ -76,7 +76,7 @@ impl Maker {
         if !self.compressed {
             return data.to_vec();
         }
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(data).unwrap();
         let stream = encoder.finish().unwrap();
         let mut packed = if self.markers { (number * self.grain).to_le_bytes().to_vec() } else { Vec::new() };
@@ -200,7 +200,7 @@ fn grains_of_every_size_in_any_place() {
     let directory = TempDir::new().unwrap();
     let source = raw(&directory);
     let disk = fs::read(&source).unwrap();
-    for bits in 3..=12 {
+    for bits in [3, 4, 6, 9, 12] {
         let grain = 1 << bits;
         for maker in [
             Maker { grain, ..Maker::default() },
@@ -210,8 +210,8 @@ fn grains_of_every_size_in_any_place() {
         ] {
             let path = made(&directory, &maker, &disk);
             assert_shows(&*open(&path, None).unwrap(), &disk);
-            // QEMU reads streams of grains up to 64 KiB, and whole grains.
-            if !maker.short_last && !maker.compressed {
+            // QEMU wants whole grains.
+            if !maker.short_last {
                 judge(&path, &source);
             }
         }
