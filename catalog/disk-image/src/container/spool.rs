@@ -17,11 +17,11 @@ const STORED_FREE: u64 = 2 << 30;
 /// Bytes other than zeros for each packed byte beyond that. Text packs 1:10, a wiped disk is zeros.
 const STORED_RATIO: u64 = 250;
 /// Bytes, with zeros, that anything may unpack to: they cost time, and no room.
-const TOTAL_FREE: u64 = 128 << 30;
+const TOTAL_FREE: u64 = 64 << 30;
 /// The same for what is compressed twice, which no tool does by itself.
 const TOTAL_FREE_NESTED: u64 = 8 << 30;
 /// Bytes, with zeros, for each packed byte beyond that.
-const TOTAL_RATIO: u64 = 4096;
+const TOTAL_RATIO: u64 = 2048;
 
 /// How much may come out of so many packed bytes.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +168,7 @@ mod tests {
         let allowance = Allowance::new(1 << 20, u64::MAX, false);
         allowance.check(TOTAL_FREE, STORED_FREE + (250 << 20)).unwrap();
         assert!(allowance.check(TOTAL_FREE, STORED_FREE + (250 << 20) + 1).unwrap_err().contains("from only 1048576"));
-        assert!(allowance.check(TOTAL_FREE + (4 << 30) + 1, 0).unwrap_err().contains("as no disk does"));
+        assert!(allowance.check(TOTAL_FREE + (2 << 30) + 1, 0).unwrap_err().contains("as no disk does"));
         assert!(Allowance::new(1 << 20, u64::MAX, true).check(TOTAL_FREE, 0).is_err());
     }
 }
