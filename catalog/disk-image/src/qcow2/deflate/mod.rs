@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn nothing_farther_than_four_kibibytes_is_repeated() {
-        let noise: Vec<u8> = (0_u64..4093).map(|i| (i * i * 0x9e37_79b9 >> 13) as u8).collect();
+        let noise: Vec<u8> = (0_u64..4093).map(|i| ((i * i * 0x9e37_79b9) >> 13) as u8).collect();
         let mut matcher = Matcher::new(64);
         let mut tokens = Vec::new();
         matcher.start();
