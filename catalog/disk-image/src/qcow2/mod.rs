@@ -11,6 +11,7 @@
 mod compressed;
 mod counting;
 mod damage;
+mod deflate;
 mod entry;
 mod extensions;
 mod facts;

@@ -17,7 +17,7 @@ fn a_raw_file_shows_its_bytes_and_its_holes() {
     let view = open(&path, None).unwrap();
     assert_shows(&*view, &fs::read(&path).unwrap());
     let hole = view.extent_at(4 << 20).unwrap().unwrap();
-    assert_eq!(hole.kind, ExtentKind::Zero, "the directory for temporary files must keep holes");
+    assert_eq!(hole.kind, ExtentKind::Absent, "the directory for temporary files must keep holes");
 }
 
 #[test]
