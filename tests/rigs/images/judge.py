@@ -18,6 +18,8 @@ import os
 import re
 import sys
 import tarfile
+import types
+import zlib
 
 from dissect.hypervisor.descriptor.ovf import OVF
 from dissect.hypervisor.disk import qcow2
@@ -35,6 +37,11 @@ if not qcow2.HAS_ZSTD:
 # Their blocks end at multiples of 1 MiB, and so do all pieces that are read here.
 PIECE = 1 << 20
 
+# The reader of qcow2 unpacks deflate with a window of 4 KiB, which is what qemu-img packs with, and into a buffer that
+# grows, so that zlib has lost what lies farther back. QEMU unpacks with that window into one buffer, where it does not
+# matter. Nothing in the format limits the distance, so the largest window of deflate is used.
+qcow2.zlib = types.SimpleNamespace(decompressobj=lambda _: zlib.decompressobj(-15))
+
 
 class Refusal(Exception):
     """The image is not what it should be."""
@@ -47,6 +54,25 @@ class Raw:
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
         self.seek, self.read = file.seek, file.read
+
+
+class Sparse:
+    """A VMDK. Its reader asks for 8 KiB at least, and fails where that leaves the disk (dissect.hypervisor 3.21)."""
+
+    def __init__(self, file):
+        self.disk = VMDK(file)
+        self.size, self.at = self.disk.size, 0
+
+    def seek(self, at):
+        """Goes to a byte."""
+        self.at = at
+
+    def read(self, count):
+        """The bytes of all sectors from there on that these bytes touch, cut to them."""
+        first, end = self.at // 512, min(-(-(self.at + count) // 512), self.size // 512)
+        shown = self.disk.read_sectors(first, end - first) if first < end else b""
+        start = self.at - first * 512
+        return shown[start:start + count]
 
 
 def open_ova(file):
@@ -69,20 +95,20 @@ def open_ova(file):
                 if hashlib.file_digest(content[name], algorithm.lower()).hexdigest() != expected:
                     raise Refusal(f"the manifest's digest of {name} is wrong")
                 listed.add(name)
-        disks = list(OVF(io.TextIOWrapper(content[names[0]], "utf-8")).disks())
+        disks = list(OVF(io.TextIOWrapper(archive.extractfile(names[0]), "utf-8")).disks())
         if len(disks) != 1 or disks[0] not in content:
             raise Refusal(f"the OVF names the disks {disks}, and the archive has {names}")
         if listed and listed != {names[0], disks[0]}:
             raise Refusal(f"the manifest lists {sorted(listed)} of {names}")
         disk = archive.getmember(disks[0])
     place = (disk.offset_data, disk.size)
-    return VMDK(io.BufferedReader(RangeStream(file, *place))), place
+    return Sparse(io.BufferedReader(RangeStream(file, *place))), place
 
 
 READERS = {
     "raw": Raw,
     "qcow2": lambda file: QCow2(file).open(),
-    "vmdk": VMDK,
+    "vmdk": Sparse,
     "vhd": VHD,
     "vhdx": VHDX,
     "vdi": lambda file: VDI(file).open(),

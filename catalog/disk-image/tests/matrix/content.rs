@@ -42,8 +42,8 @@ impl Content {
 
     /// No zeros: half of it packs well, half of it not at all.
     pub fn full() -> Self {
-        let mut bytes = noise(5, 5 << 20);
-        bytes.extend(text(4 << 20));
+        let mut bytes = noise(5, 3 << 20);
+        bytes.extend(text(2 << 20));
         bytes.extend(noise(6, 3 * 4096));
         Self { length: bytes.len() as u64, pieces: vec![(0, bytes)], is_hollow: false }
     }

@@ -25,7 +25,12 @@ fn as_often_and_by_as_many_threads_as_you_like() {
             write_by(NonZero::new(1), form, &view, &first, None).unwrap();
             for threads in [1, 2, 4] {
                 write_by(NonZero::new(threads), form, &view, &again, None).unwrap();
-                assert!(digest(&first) == digest(&again), "{} by {threads} threads, {} bytes", form.name, content.length);
+                assert!(
+                    digest(&first) == digest(&again),
+                    "{} by {threads} threads, {} bytes",
+                    form.name,
+                    content.length
+                );
             }
         }
     }
