@@ -276,7 +276,7 @@ mod refusals {
         victim.set64(l2 + 8, first).refused("L2 entry", l2 + 8, "used more than once");
         Victim::new().set64(l2 + 64, third).refused("L2 entry", l2 + 64, "used more than once");
         // A compressed one within another's cluster, before and behind it in the table.
-        let within = COMPRESSED | (third & 0x00ff_ffff_ffff_fe00) + 700;
+        let within = COMPRESSED | ((third & 0x00ff_ffff_ffff_fe00) + 700);
         Victim::new().set64(l2 + 64, within).refused("L2 entry", l2 + 64, "used more than once");
         Victim::new().set64(l2 + 8, within).refused("L2 entry", l2 + 16, "used more than once");
         // An entry of another table.

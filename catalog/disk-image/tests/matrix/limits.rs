@@ -1,6 +1,6 @@
 //! Where a disk does not fit a format as it is: it is refused, or rounded, and never silently.
 
-use disk_image::{DiskView, ImageError, convert::Target, layout::Identity};
+use disk_image::{ImageError, convert::Target, layout::Identity};
 use tempfile::TempDir;
 
 use crate::{
