@@ -163,6 +163,12 @@ impl<'a> Opening<'a> {
                 instead: "open the disk as it is".into(),
             });
         }
+        if self.disk.is_some() && self.depth == 0 {
+            return Err(ImageError::Unsupported {
+                what: "a choice of disks in an image of one".into(),
+                instead: "choose none".into(),
+            });
+        }
         match format {
             ImageFormat::Raw => Ok(Box::new(RawImage::over(source)?)),
             ImageFormat::Qcow2 => qcow2::open(source, self),
