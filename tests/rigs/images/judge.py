@@ -18,8 +18,6 @@ import os
 import re
 import sys
 import tarfile
-import types
-import zlib
 
 from dissect.hypervisor.descriptor.ovf import OVF
 from dissect.hypervisor.disk import qcow2
@@ -36,11 +34,6 @@ if not qcow2.HAS_ZSTD:
 # The readers of VDI and VHDX take a read across the end of a block for one within the first (dissect.hypervisor 3.21).
 # Their blocks end at multiples of 1 MiB, and so do all pieces that are read here.
 PIECE = 1 << 20
-
-# The reader of qcow2 unpacks deflate with a window of 4 KiB, which is what qemu-img packs with, and into a buffer that
-# grows, so that zlib has lost what lies farther back. QEMU unpacks with that window into one buffer, where it does not
-# matter. Nothing in the format limits the distance, so the largest window of deflate is used.
-qcow2.zlib = types.SimpleNamespace(decompressobj=lambda _: zlib.decompressobj(-15))
 
 
 class Refusal(Exception):

@@ -55,7 +55,9 @@ fn beyond_two_tebibytes() {
 
 #[test]
 fn the_largest_vhd() {
-    every_pair(&Content::largest_vhd());
+    // The format is what this is about: others have no border there.
+    let concerned = |name: &str| name == "raw" || name.starts_with("vhd-") || name == "vhd";
+    pairs(&Content::largest_vhd(), concerned);
 }
 
 /// What has been done with a disk so far.
@@ -71,9 +73,14 @@ struct Course<'a> {
     failures: Vec<String>,
 }
 
-/// Converts a disk from every form to every form. The same disk gives the same bytes, whatever form it came from, so
-/// that the judges see one file for all sources that show disks of one size.
+/// Converts a disk from every form to every form.
 fn every_pair(content: &Content) {
+    pairs(content, |_| true);
+}
+
+/// Converts a disk from each form of these names to each. The same disk gives the same bytes, whatever form it came from, so
+/// that the judges see one file for all sources that show disks of one size.
+fn pairs(content: &Content, concerned: fn(&str) -> bool) {
     let directory = TempDir::new().unwrap();
     let truth = directory.path().join("truth");
     content.write(&truth);
@@ -87,7 +94,7 @@ fn every_pair(content: &Content) {
         refused: 0,
         failures: Vec::new(),
     };
-    for source in SOURCES {
+    for source in SOURCES.iter().filter(|source| concerned(source.name)) {
         let image = match source.make(content, &truth) {
             Ok(image) => image,
             Err(reason) => {
@@ -96,7 +103,7 @@ fn every_pair(content: &Content) {
             }
         };
         match image.open() {
-            Ok(view) if view.size() == image.size => course.go(source.name, &*view),
+            Ok(view) if view.size() == image.size => course.go(source.name, &*view, concerned),
             Ok(view) => course.fail(source.name, &format!("has {} bytes, not {}", view.size(), image.size)),
             Err(error) => course.fail(source.name, &format!("is not read: {error}")),
         }
@@ -111,8 +118,8 @@ impl Course<'_> {
         self.failures.push(format!("{what}: {problem}"));
     }
 
-    fn go(&mut self, source: &str, view: &dyn ImageReader) {
-        for form in TARGETS {
+    fn go(&mut self, source: &str, view: &dyn ImageReader, concerned: fn(&str) -> bool) {
+        for form in TARGETS.iter().filter(|form| concerned(form.name)) {
             let pair = format!("{source} to {}", form.name);
             let path = self.directory.join("target").with_extension(form.name);
             let result = write(form, view, &path, None);
