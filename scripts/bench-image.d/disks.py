@@ -22,7 +22,9 @@ def make_debian(path, factor, say):
     """(a) A Debian as it is after the installation of its packages: ext4 behind 1 MiB. Says where the files are from."""
     size = int(4 * GIB * factor)
     tree = path.with_suffix(".tree")
-    origin = install_debian(path, tree, say) or "this machine's /usr"
+    # What would not fit anyway is not installed.
+    packages = PACKAGES if factor >= 0.5 else PACKAGES[:2]
+    origin = install_debian(path, tree, packages, say) or "this machine's /usr"
     source = tree if origin != "this machine's /usr" else Path("/usr")
     chosen = path.with_suffix(".chosen")
     copied = copy_files(source, chosen, int(size * MOST_FILLED))
@@ -38,7 +40,7 @@ def make_debian(path, factor, say):
     return f"{copied / 1e6:.0f} MB of {origin} on ext4"
 
 
-def install_debian(path, tree, say):
+def install_debian(path, tree, packages, say):
     """Fills the directory with the files of a Debian; None when that cannot be done here."""
     if not shutil.which("mmdebstrap"):
         say("mmdebstrap is missing (scripts/install-dependencies bench): taking the files of this machine's /usr")
@@ -52,11 +54,11 @@ def install_debian(path, tree, say):
          "Origin: Debian"], capture_output=True, text=True, check=False).stdout
     suites = sorted({line for line in found.splitlines() if "-backports " not in line})
     sources = "".join(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {suite}\n" for suite in suites)
-    say(f"installing Debian {codename} with {len(PACKAGES)} packages and what they need: some minutes")
+    say(f"installing Debian {codename} with {", ".join(packages)}: some minutes")
     with open(log, "wb") as output:
         result = subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=important", "--skip=output/dev", "--dpkgopt=force-unsafe-io",
-             "--aptopt=Acquire::Languages \"none\"", f"--include={','.join(PACKAGES)}", codename, str(archive), "-"],
+             "--aptopt=Acquire::Languages \"none\"", f"--include={','.join(packages)}", codename, str(archive), "-"],
             input=sources.encode(), stdout=output, stderr=subprocess.STDOUT, check=False)
     if result.returncode != 0:
         last = log.read_text(errors="replace").splitlines()[-3:]

@@ -186,8 +186,9 @@ impl Work<'_> {
                 return Err(ImageError::Cancelled);
             }
             let length = METADATA.min(range.end - at);
-            bytes.clear();
+            // Truncated and filled: growing from nothing zeros byte by byte where nothing is optimised.
             bytes.resize(usize::try_from(length).unwrap_or(0), 0);
+            bytes.fill(0);
             layout.read_metadata(at, &mut bytes);
             zeros::runs(&bytes, STEP, STEP, &mut runs);
             for run in &runs {
