@@ -54,7 +54,7 @@ def install_debian(path, tree, packages, say):
          "Origin: Debian"], capture_output=True, text=True, check=False).stdout
     suites = sorted({line for line in found.splitlines() if "-backports " not in line})
     sources = "".join(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {suite}\n" for suite in suites)
-    say(f"installing Debian {codename} with {", ".join(packages)}: some minutes")
+    say(f"installing Debian {codename} with {' '.join(packages)}: some minutes")
     with open(log, "wb") as output:
         result = subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=important", "--skip=output/dev", "--dpkgopt=force-unsafe-io",
