@@ -60,11 +60,12 @@ pub fn run(args: &ConvertArgs, cancelled: &AtomicBool) -> anyhow::Result<ExitCod
     let began = Instant::now();
     let bar = progress::bar("converting", image.size())?;
     let progress = |done| progress::advance(&bar, done);
-    let work = Work { threads: args.threads, identity: None, progress: &progress, cancelled };
+    let durable = !args.no_sync;
+    let work = Work { threads: args.threads, durable, identity: None, progress: &progress, cancelled };
     let converted =
         target.write(image.as_ref(), output.file(), &work).map_err(|error| about(&args.source_image, &error))?;
     bar.set_message("storing");
-    output.keep(!args.no_sync).map_err(|error| anyhow!("{error}"))?;
+    output.keep(durable).map_err(|error| anyhow!("{error}"))?;
     bar.finish_and_clear();
     report(args, image.as_ref(), converted, began)?;
     Ok(ExitCode::SUCCESS)

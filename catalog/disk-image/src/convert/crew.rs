@@ -2,12 +2,19 @@ use std::{
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
 };
 
-use super::windows::{Window, Windows};
+use super::{
+    target_file::TargetFile,
+    windows::{Window, Windows},
+};
 use crate::{DiskView, ImageError};
+
+/// Often enough that the disk is never idle, seldom enough that it gets long runs.
+const WINDOWS_BETWEEN_WRITEBACKS: u64 = 8;
 
 /// What a crew of threads does with each window of a disk: prepare it, each for itself; place it, in the disk's order,
 /// since a place depends on what came before; and store it, again each for itself.
@@ -62,17 +69,21 @@ impl Turns {
 }
 
 /// Takes all of a disk's data through a task, with so many threads.
+///
+/// Where the disk will be waited for in the end, one thread more lets it begin with what `writeback` has been given.
 pub(super) fn work<T: Task>(
     task: &T,
     view: &dyn DiskView,
     windows: Windows<'_>,
     threads: usize,
+    writeback: Option<&TargetFile<'_>>,
     progress: &(dyn Fn(u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<(), ImageError> {
     let windows = Mutex::new(windows);
     let turns = Turns::default();
-    let one_thread = || {
+    let (written, told) = mpsc::channel();
+    let one_thread = |written: mpsc::Sender<()>| {
         let mut hand = task.hand();
         let mut buffer = Vec::new();
         while !turns.failed.load(Ordering::Relaxed) {
@@ -91,14 +102,33 @@ pub(super) fn work<T: Task>(
             task.place(&mut hand, window)?;
             turns.done();
             task.store(&mut hand, window, bytes)?;
+            if window.number % WINDOWS_BETWEEN_WRITEBACKS == 0 {
+                // Nobody listens where nothing is to be written back.
+                let _ = written.send(());
+            }
             progress(window.offset + window.length as u64);
         }
         Ok(())
     };
-    let guarded = || one_thread().inspect_err(|_| turns.fail());
+    let guarded = &|written| one_thread(written).inspect_err(|_| turns.fail());
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(guarded)).collect();
-        let mut result = guarded();
+        if let Some(target) = writeback {
+            scope.spawn(move || {
+                let mut from = 0;
+                while told.recv().is_ok() {
+                    // What came in the meantime is done at once.
+                    while told.try_recv().is_ok() {}
+                    from = target.begin_writeback(from);
+                }
+            });
+        }
+        let another = || {
+            let written = written.clone();
+            scope.spawn(move || guarded(written))
+        };
+        let others: Vec<_> = (1..threads.max(1)).map(|_| another()).collect();
+        // The last of them ends the thread that writes back.
+        let mut result = guarded(written);
         for other in others {
             let theirs = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             result = result.and(theirs);

@@ -1,8 +1,12 @@
 use std::{
     fs::File,
     io,
+    num::NonZero,
     os::unix::fs::{FileExt, FileTypeExt},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::{fs::FallocateFlags, io::Errno};
@@ -22,6 +26,8 @@ pub(super) struct TargetFile<'a> {
     capacity: Option<u64>,
     /// File systems let one thread at a time write to a file: those that wait are better asleep than spinning.
     writing: Mutex<()>,
+    /// Where the last byte written so far ends.
+    written: AtomicU64,
 }
 
 impl<'a> TargetFile<'a> {
@@ -31,12 +37,26 @@ impl<'a> TargetFile<'a> {
         let metadata = file.metadata().map_err(failed)?;
         if metadata.file_type().is_block_device() {
             let end = rustix::fs::seek(file, rustix::fs::SeekFrom::End(0)).map_err(|errno| failed(errno.into()))?;
-            return Ok(Self { file, start: 0, is_blank: false, capacity: Some(end), writing: Mutex::default() });
+            return Ok(Self {
+                file,
+                start: 0,
+                is_blank: false,
+                capacity: Some(end),
+                writing: Mutex::default(),
+                written: AtomicU64::new(0),
+            });
         }
         if metadata.len() > 0 {
             return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the file is not empty")));
         }
-        Ok(Self { file, start: 0, is_blank: true, capacity: None, writing: Mutex::default() })
+        Ok(Self {
+            file,
+            start: 0,
+            is_blank: true,
+            capacity: None,
+            writing: Mutex::default(),
+            written: AtomicU64::new(0),
+        })
     }
 
     /// The same file, for an image behind its first bytes.
@@ -64,7 +84,20 @@ impl<'a> TargetFile<'a> {
     pub(super) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let offset = self.start + offset;
-        self.file.write_all_at(bytes, offset).map_err(|source| ImageError::Write { offset, source })
+        self.file.write_all_at(bytes, offset).map_err(|source| ImageError::Write { offset, source })?;
+        self.written.fetch_max(offset + bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Lets the disk begin with what has been written from `from` on, without waiting for it, and answers where that
+    /// ends. Pages that the disk has already are dropped from memory, which is the price of the one call that does it
+    /// on every system: others may need the room anyhow.
+    pub(super) fn begin_writeback(&self, from: u64) -> u64 {
+        let to = self.written.load(Ordering::Relaxed);
+        if let Some(length) = NonZero::new(to.saturating_sub(from)) {
+            let _ = rustix::fs::fadvise(self.file, from, Some(length), rustix::fs::Advice::DontNeed);
+        }
+        to
     }
 
     /// Makes a range read as zeros, if it does not already.

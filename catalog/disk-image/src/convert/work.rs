@@ -33,6 +33,8 @@ pub(super) type PlainPlan<'a> = &'a dyn Fn(&Identity) -> Result<PlainLayout, Ima
 pub struct Work<'a> {
     /// Threads that read, compress and write; as many as there are cores when not told.
     pub threads: Option<NonZero<usize>>,
+    /// Whether the caller will wait until the disk has all bytes: then it begins with them at once.
+    pub durable: bool,
     /// What tells the image from others; found out from the disk's content when not told.
     pub identity: Option<Identity>,
     /// Is told now and then how far the disk has been read, in bytes, from any thread and not always rising.
@@ -60,6 +62,16 @@ impl Work<'_> {
         self.threads.map_or_else(cores, NonZero::get).min(MOST_THREADS)
     }
 
+    /// For work that is little more than copying, unless the source has to be unpacked: two threads that copy through
+    /// the pages of one file are slower than one, as measured.
+    fn threads_to_copy(&self, view: &dyn DiskView) -> usize {
+        if view.is_packed() || self.threads.is_some() { self.threads() } else { 1 }
+    }
+
+    fn writeback<'t, 'f>(&self, target: &'t TargetFile<'f>) -> Option<&'t TargetFile<'f>> {
+        self.durable.then_some(target)
+    }
+
     fn fingerprint(&self) -> Option<Fingerprint> {
         self.identity.is_none().then(Fingerprint::default)
     }
@@ -81,7 +93,15 @@ impl Work<'_> {
         let fingerprint = plan.and_then(|_| self.fingerprint());
         let task = PlainTask { target, fingerprint, done: Mutex::new(0) };
         let windows = Windows::new(view, WINDOW, BLOCK);
-        crew::work(&task, view, windows, self.threads(), self.progress, self.cancelled)?;
+        crew::work(
+            &task,
+            view,
+            windows,
+            self.threads_to_copy(view),
+            self.writeback(target),
+            self.progress,
+            self.cancelled,
+        )?;
         let done = *task.done.lock().unwrap_or_else(PoisonError::into_inner);
         target.write_zeros(done, disk_size.saturating_sub(done))?;
         let identity = plan.map(|_| self.identity(task.fingerprint.as_ref(), view));
@@ -106,7 +126,15 @@ impl Work<'_> {
         let task = UnitsTask { format: &format, target, fingerprint: self.fingerprint(), stored };
         // Whole units where they fit, so that most are written by one call.
         let windows = Windows::new(view, WINDOW, if unit <= WINDOW { unit.max(BLOCK) } else { BLOCK });
-        crew::work(&task, view, windows, self.threads(), self.progress, self.cancelled)?;
+        crew::work(
+            &task,
+            view,
+            windows,
+            self.threads_to_copy(view),
+            self.writeback(target),
+            self.progress,
+            self.cancelled,
+        )?;
         let UnitsTask { fingerprint, stored, .. } = task;
         let stored = stored.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
         let identity = self.identity(fingerprint.as_ref(), view);
@@ -140,7 +168,7 @@ impl Work<'_> {
         };
         let task = PackedTask { format: &format, target, fingerprint: self.fingerprint(), placed: Mutex::new(so_far) };
         let windows = Windows::new(view, PACKED_WINDOW.max(unit), unit.max(BLOCK));
-        crew::work(&task, view, windows, self.threads(), self.progress, self.cancelled)?;
+        crew::work(&task, view, windows, self.threads(), self.writeback(target), self.progress, self.cancelled)?;
         let PackedTask { fingerprint, placed, .. } = task;
         let PlacedSoFar { stored, lengths, .. } = placed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let stored = stored.finish();

@@ -31,7 +31,8 @@ pub fn write_by(
 ) -> Result<Converted, ImageError> {
     // Some formats are read again to be finished.
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
-    let work = Work { threads, identity, progress: &|_| (), cancelled: &AtomicBool::new(false) };
+    let durable = false;
+    let work = Work { threads, durable, identity, progress: &|_| (), cancelled: &AtomicBool::new(false) };
     let converted = (form.make)().write(view, &file, &work)?;
     assert_eq!(file.metadata().unwrap().len(), converted.file_length, "{}", form.name);
     Ok(converted)
