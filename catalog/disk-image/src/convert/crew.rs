@@ -14,7 +14,7 @@ use super::{
 use crate::{DiskView, ImageError};
 
 /// Often enough that the disk is never idle, seldom enough that it gets long runs.
-const WINDOWS_BETWEEN_WRITEBACKS: u64 = 8;
+const WINDOWS_BETWEEN_WRITEBACKS: u64 = 32;
 
 /// What a crew of threads does with each window of a disk: prepare it, each for itself; place it, in the disk's order,
 /// since a place depends on what came before; and store it, again each for itself.
