@@ -38,10 +38,6 @@ impl DiskView for Cancellable<'_> {
         self.view.logical_sector_size()
     }
 
-    fn is_packed(&self) -> bool {
-        self.view.is_packed()
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
         self.wanted()?;
         self.view.read_at(offset, buffer)

@@ -26,11 +26,6 @@ pub trait DiskView: Send + Sync {
         512
     }
 
-    /// Whether reading costs more than copying, so that it pays to read with several threads.
-    fn is_packed(&self) -> bool {
-        false
-    }
-
     /// Fills the whole buffer with the guest's bytes from `offset` on.
     ///
     /// # Errors

@@ -24,10 +24,6 @@ impl DiskView for Contained {
         self.inner.logical_sector_size()
     }
 
-    fn is_packed(&self) -> bool {
-        self.inner.is_packed()
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
         self.inner.read_at(offset, buffer)
     }

@@ -62,12 +62,6 @@ impl Work<'_> {
         self.threads.map_or_else(cores, NonZero::get).min(MOST_THREADS)
     }
 
-    /// For work that is little more than copying, unless the source has to be unpacked: two threads that copy through
-    /// the pages of one file are slower than one, as measured.
-    fn threads_to_copy(&self, view: &dyn DiskView) -> usize {
-        if view.is_packed() || self.threads.is_some() { self.threads() } else { 1 }
-    }
-
     fn writeback<'t, 'f>(&self, target: &'t TargetFile<'f>) -> Option<&'t TargetFile<'f>> {
         self.durable.then_some(target)
     }
@@ -93,15 +87,7 @@ impl Work<'_> {
         let fingerprint = plan.and_then(|_| self.fingerprint());
         let task = PlainTask { target, fingerprint, done: Mutex::new(0) };
         let windows = Windows::new(view, WINDOW, BLOCK);
-        crew::work(
-            &task,
-            view,
-            windows,
-            self.threads_to_copy(view),
-            self.writeback(target),
-            self.progress,
-            self.cancelled,
-        )?;
+        crew::work(&task, view, windows, self.threads(), self.writeback(target), self.progress, self.cancelled)?;
         let done = *task.done.lock().unwrap_or_else(PoisonError::into_inner);
         target.write_zeros(done, disk_size.saturating_sub(done))?;
         let identity = plan.map(|_| self.identity(task.fingerprint.as_ref(), view));
@@ -126,15 +112,7 @@ impl Work<'_> {
         let task = UnitsTask { format: &format, target, fingerprint: self.fingerprint(), stored };
         // Whole units where they fit, so that most are written by one call.
         let windows = Windows::new(view, WINDOW, if unit <= WINDOW { unit.max(BLOCK) } else { BLOCK });
-        crew::work(
-            &task,
-            view,
-            windows,
-            self.threads_to_copy(view),
-            self.writeback(target),
-            self.progress,
-            self.cancelled,
-        )?;
+        crew::work(&task, view, windows, self.threads(), self.writeback(target), self.progress, self.cancelled)?;
         let UnitsTask { fingerprint, stored, .. } = task;
         let stored = stored.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
         let identity = self.identity(fingerprint.as_ref(), view);

@@ -240,10 +240,6 @@ impl DiskView for Qcow2Image {
         self.size
     }
 
-    fn is_packed(&self) -> bool {
-        self.usage.packed > 0
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
         check_range(self.size, offset, buffer.len())?;
         let mut walk = self.tables.walk();

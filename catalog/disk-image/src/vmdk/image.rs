@@ -145,11 +145,6 @@ impl DiskView for VmdkImage {
         self.size
     }
 
-    fn is_packed(&self) -> bool {
-        let is_packed = |part: &Part| matches!(&part.content, Content::Sparse(extent) if extent.header.compressed);
-        self.parts.iter().any(is_packed)
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
         check_range(self.size, offset, buffer.len())?;
         let mut at = offset;
