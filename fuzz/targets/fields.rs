@@ -7,5 +7,5 @@ use occi_schema::MediaType;
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let fields: Vec<(&str, &str)> = text.split('\n').filter_map(|line| line.split_once(": ")).collect();
-    occi_schema_fuzz::request(MediaType::TextOcci, &fields, b"");
+    tombolo_fuzz::occi::request(MediaType::TextOcci, &fields, b"");
 });

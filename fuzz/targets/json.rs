@@ -5,6 +5,6 @@ use libfuzzer_sys::fuzz_target;
 use occi_schema::MediaType;
 
 fuzz_target!(|body: &[u8]| {
-    occi_schema_fuzz::request(MediaType::Json, &[], body);
-    occi_schema_fuzz::request(MediaType::LegacyJson, &[], body);
+    tombolo_fuzz::occi::request(MediaType::Json, &[], body);
+    tombolo_fuzz::occi::request(MediaType::LegacyJson, &[], body);
 });

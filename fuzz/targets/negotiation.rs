@@ -14,16 +14,16 @@ fuzz_target!(|input: &[u8]| {
     for purpose in [Purpose::Listing, Purpose::Single, Purpose::Query] {
         match MediaType::negotiate(Some(accept), purpose) {
             Ok(media) => assert!(media != MediaType::UriList || purpose == Purpose::Listing),
-            Err(refusal) => occi_schema_fuzz::message(refusal.status(), &refusal.to_string()),
+            Err(refusal) => tombolo_fuzz::occi::message(refusal.status(), &refusal.to_string()),
         }
     }
     if let Err(refusal) = MediaType::of_request(Some(content_type), list.is_empty()) {
-        occi_schema_fuzz::message(406, &refusal.to_string());
+        tombolo_fuzz::occi::message(406, &refusal.to_string());
     }
     if let Err(refusal) = OcciVersion::of_client(Some(user_agent)) {
-        occi_schema_fuzz::message(501, &refusal.to_string());
+        tombolo_fuzz::occi::message(501, &refusal.to_string());
     }
-    occi_schema_fuzz::locations(MediaType::UriList, &[], list.as_bytes());
+    tombolo_fuzz::occi::locations(MediaType::UriList, &[], list.as_bytes());
     for line in list.split('\n') {
         match parse::local_path(line, BASE) {
             Ok(path) => {
@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
                 assert!(!path.contains("//") && !path.split('/').any(|segment| segment == ".." || segment == "."));
                 assert_eq!(parse::local_path(&format!("{BASE}{path}"), BASE), Ok(path));
             }
-            Err(refusal) => occi_schema_fuzz::message(400, &refusal.to_string()),
+            Err(refusal) => tombolo_fuzz::occi::message(400, &refusal.to_string()),
         }
     }
 });

@@ -5,6 +5,6 @@ use libfuzzer_sys::fuzz_target;
 use occi_schema::MediaType;
 
 fuzz_target!(|body: &[u8]| {
-    occi_schema_fuzz::request(MediaType::TextPlain, &[], body);
-    occi_schema_fuzz::locations(MediaType::UriList, &[], body);
+    tombolo_fuzz::occi::request(MediaType::TextPlain, &[], body);
+    tombolo_fuzz::occi::locations(MediaType::UriList, &[], body);
 });

@@ -9,7 +9,7 @@ use occi_schema::{
     Mode, NewEntity, Refusal, Value, parse, render,
 };
 
-use crate::{AMPLE, BASE, MODEL, STRICT, fields_of, message, safe};
+use super::{AMPLE, BASE, MODEL, STRICT, fields_of, message, safe};
 
 /// The renderings that hold all of an entity.
 const RENDERINGS: [MediaType; 4] = [MediaType::TextPlain, MediaType::TextOcci, MediaType::Json, MediaType::LegacyJson];

@@ -1,0 +1,7 @@
+//! Disks of QEMU.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tombolo_fuzz::image::{examine, seeds};
+
+fuzz_target!(|input: &[u8]| examine(&seeds::QCOW2, input));
