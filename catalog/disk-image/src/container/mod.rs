@@ -33,9 +33,13 @@ use crate::{ImageError, source::ImageFile};
 /// The most that a text within a container may have, in bytes: an OVF, a manifest.
 const LONGEST_TEXT: u64 = 1 << 20;
 
-/// A refusal that names the container.
+/// A refusal that names the container. What parsers quote of a text is cut, and cleaned of control characters, which
+/// terminals obey.
 fn refused(container: impl Into<String>, problem: impl Into<String>) -> ImageError {
-    ImageError::Container { container: container.into(), problem: problem.into() }
+    const LONGEST: usize = 1024;
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let problem = problem.into().chars().take(LONGEST).map(clean).collect();
+    ImageError::Container { container: container.into(), problem }
 }
 
 /// A whole small file, as text. What is no UTF-8 is replaced: it may stand in a comment.

@@ -226,3 +226,18 @@ fn descriptions_that_cost_too_much() {
     parcel.put("x.ovf", bare("", &disks));
     assert_refused(&parcel.packed(), "more than 256 disks");
 }
+
+#[test]
+fn a_refusal_is_a_line_that_a_terminal_may_show() {
+    let parcel = Parcel::new();
+    for (text, words) in [
+        ("<Envelope>&\u{1b}[2J;</Envelope>".into(), "no well-formed XML"),
+        ("<Envelope a\u{7}='1'/>".into(), "no well-formed XML"),
+        (format!("<{}/>", "Long".repeat(200_000)), "LongLong"),
+    ] {
+        parcel.put("x.ovf", text);
+        let refusal = refusal(&parcel.packed());
+        assert!(refusal.contains(words) && refusal.len() < 1200, "{} bytes: {refusal:.200}", refusal.len());
+        assert!(!refusal.chars().any(char::is_control), "{refusal:?}");
+    }
+}
