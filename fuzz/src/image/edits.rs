@@ -6,6 +6,8 @@ use super::{medium::Medium, seeds::Seed};
 const MOST: usize = 48;
 /// How long a file may be made, in bytes.
 const LONGEST: u64 = 64 << 20;
+/// The same of texts, which are written to disk: more than a reader takes.
+const LONGEST_TEXT: u64 = 2 << 20;
 /// Bytes of the longest range that is copied or filled.
 const RANGE: usize = 64 << 10;
 
@@ -85,7 +87,8 @@ impl<'a> Script<'a> {
                     change @ 128..=250 => medium.length() + u64::from(change - 127) * 512,
                     power => medium.length() + (1 << (16 + 2 * (power - 251))),
                 };
-                medium.set_length(length.min(LONGEST.max(self.seed.length)));
+                let most = if self.seed.is_text() { LONGEST_TEXT } else { LONGEST };
+                medium.set_length(length.min(most));
             }
         }
         self.last = place;

@@ -104,13 +104,13 @@ collection!(VMDK, "vmdk", Some(ImageFormat::Vmdk), false, [None; 4], plain: true
     "refused-text-parent",
 ]);
 collection!(VHD, "vhd", Some(ImageFormat::Vhd), true, [None; 4], plain: false, [
-    "fixed", "fixed-511", "dynamic", "dynamic-whole-cylinders", "dynamic-100g",
+    "fixed", "fixed-511", "dynamic", "dynamic-whole-cylinders", "dynamic-8g",
 ]);
 collection!(VHDX, "vhdx", Some(ImageFormat::Vhdx), false, [None; 4], plain: false, [
-    "dynamic", "log", "log-of-two", "fixed", "1t", "sectors-of-4k",
+    "dynamic", "log", "log-of-two", "fixed", "128g", "sectors-of-4k",
 ]);
 collection!(VDI, "vdi", Some(ImageFormat::Vdi), false, [None; 4], plain: false, [
-    "dynamic", "static", "odd-size", "dynamic-100g",
+    "dynamic", "static", "odd-size", "dynamic-8g",
 ]);
 collection!(OVA, "ova", None, true, [None, Some("disk.vmdk.gz"), Some("other.vmdk"), Some("disk0")], plain: true, [
     "ustar", "gnu-manifest", "pax-manifest", "long-gnu", "long-pax", "two-disks", "chunks", "empty-disk", "flat",
