@@ -16,8 +16,8 @@ use disk_image::{ImageError, ImageFormat, Opening};
 
 use self::{edits::Script, medium::Medium, seeds::Collection};
 
-/// What compressed images may unpack to, in bytes.
-const MOST_UNPACKED: u64 = 64 << 20;
+/// What compressed images may unpack to, in bytes: enough for every seed, and little time for a bomb.
+const MOST_UNPACKED: u64 = 4 << 20;
 /// What a refused image may cost in words.
 const MESSAGE_BYTES: usize = 4096;
 
