@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use disk_image::{Cancellable, DiskView};
 use image_store::{ImageStore, StoredImage};
-use indicatif::{ProgressBar, ProgressStyle};
 use marketplace::{
     Appliance, ApplianceDraft, ApplianceName, ApplianceVersion, Architecture, PublicationTime, Requirements,
     VersionDraft,
@@ -15,7 +14,10 @@ use marketplace::{
 
 use super::{
     data_dir,
-    image::source::{SourceArgs, warn},
+    image::{
+        progress,
+        source::{SourceArgs, warn},
+    },
     interrupt, print_json,
 };
 use crate::{
@@ -143,9 +145,7 @@ fn import(image_dir: &Path, file: &Path, source: &SourceArgs, cancelled: &Atomic
     warn(file, opened.as_ref());
     let view = Cancellable::new(opened.as_ref(), cancelled);
     let store = ImageStore::open(image_dir)?;
-    // Hidden by itself when nobody looks at the terminal.
-    let style = ProgressStyle::with_template("storing {bar:40} {bytes}/{total_bytes} {eta}")?;
-    let bar = ProgressBar::new(view.size()).with_style(style);
+    let bar = progress::bar("storing", view.size())?;
     let stored = store.import(&view, &|done, _| bar.set_position(done))?;
     bar.finish_and_clear();
     Ok(stored)

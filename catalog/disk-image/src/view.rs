@@ -124,6 +124,29 @@ pub fn for_each_piece<E: From<ImageError>>(
     Ok(())
 }
 
+/// The extent at a place, put together from runs of one kind that `run` answers for a place and the most bytes wanted,
+/// up to `longest` bytes.
+pub(crate) fn joined_extent(
+    size: u64,
+    from: u64,
+    longest: u64,
+    run: impl Fn(u64, u64) -> Result<(ExtentKind, u64), ImageError>,
+) -> Result<Option<Extent>, ImageError> {
+    if from >= size {
+        return Ok(None);
+    }
+    let most = longest.min(size - from);
+    let (kind, mut length) = run(from, most)?;
+    while length < most {
+        let (next, more) = run(from + length, most - length)?;
+        if next != kind {
+            break;
+        }
+        length += more;
+    }
+    Ok(Some(Extent { offset: from, length, kind }))
+}
+
 /// Refuses a read that leaves the disk; every reader's first line.
 pub(crate) fn check_range(size: u64, offset: u64, length: usize) -> Result<(), ImageError> {
     let length = length as u64;

@@ -5,7 +5,7 @@ mod compare;
 mod convert;
 mod info;
 mod map;
-mod progress;
+pub(super) mod progress;
 pub(super) mod source;
 mod target;
 

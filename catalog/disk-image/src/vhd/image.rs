@@ -8,7 +8,7 @@ use crate::{
     DiskView, Extent, ExtentKind, Fact, ImageError, ImageFormat, ImageReader,
     source::{Allocation, ImageFile},
     uuid::uuid_text,
-    view::check_range,
+    view::{check_range, joined_extent},
 };
 
 /// The longest extent that is put together, in bytes: bounds the work of one question about a huge sparse disk.
@@ -145,19 +145,7 @@ impl DiskView for VhdImage {
     }
 
     fn extent_at(&self, from: u64) -> Result<Option<Extent>, ImageError> {
-        if from >= self.footer.size {
-            return Ok(None);
-        }
-        let most = LONGEST_EXTENT.min(self.footer.size - from);
-        let (kind, mut length) = self.extent_of(from, most)?;
-        while length < most {
-            let (next, more) = self.extent_of(from + length, most - length)?;
-            if next != kind {
-                break;
-            }
-            length += more;
-        }
-        Ok(Some(Extent { offset: from, length, kind }))
+        joined_extent(self.footer.size, from, LONGEST_EXTENT, |at, most| self.extent_of(at, most))
     }
 }
 
