@@ -1,6 +1,9 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
+mod breaker;
 mod change;
+#[cfg_attr(not(test), expect(dead_code, reason = "stands before every backend once sites are connected through it"))]
+mod guard;
 mod image;
 mod link;
 mod make;
