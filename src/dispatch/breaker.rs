@@ -6,6 +6,9 @@
 //!
 //! Pauses are measured by the monotonic clock, so that nobody who sets the time wakes or silences a site.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
