@@ -176,11 +176,7 @@ impl Inside {
     }
 
     fn failed(&mut self, trouble: Trouble, error: &BackendError) {
-        self.reason = Some(shortened(match error {
-            // Who is refused hears it as an error of the same kind, with the same introduction.
-            BackendError::Unreachable(reason) | BackendError::Unauthorized(reason) => reason.clone(),
-            other => other.to_string(),
-        }));
+        self.reason = Some(words(error));
         match &mut self.phase {
             Phase::Closed { failures } => {
                 *failures += 1;
@@ -311,7 +307,13 @@ impl Drop for Permit<'_> {
     }
 }
 
-fn shortened(mut text: String) -> String {
+/// The backend's own words, fit for a line of the log. Who is refused hears them in an error of the same kind, which
+/// has the same introduction.
+pub(super) fn words(error: &BackendError) -> String {
+    let mut text = match error {
+        BackendError::Unreachable(reason) | BackendError::Unauthorized(reason) => reason.clone(),
+        other => other.to_string(),
+    };
     text.truncate(text.floor_char_boundary(LONGEST_REASON));
-    text
+    text.replace(char::is_control, " ")
 }

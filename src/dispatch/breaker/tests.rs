@@ -190,4 +190,6 @@ async fn a_dropped_permit_counts_as_nothing_but_a_dropped_probe_was_a_try() {
 async fn a_backend_s_words_are_kept_in_bounds() {
     let breaker = opened(&BackendError::Unreachable("é".repeat(100_000)));
     assert!(breaker.state().reason.unwrap().len() <= LONGEST_REASON);
+    let breaker = opened(&BackendError::Unreachable("no\nroute\u{1b}[31m".into()));
+    assert_eq!(breaker.permit().unwrap_err().reason, "no route [31m");
 }

@@ -29,7 +29,7 @@ use call::Call;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::breaker::{Breaker, BreakerState, BreakerView, Permit, Refused};
+use super::breaker::{self, Breaker, BreakerState, BreakerView, Permit, Refused};
 
 /// Seconds that calls took which reached the backend, by `site`, `call` and `outcome`.
 pub const CALL_SECONDS: &str = "tombolo_backend_call_seconds";
@@ -130,12 +130,13 @@ impl Guarded {
     /// A dead site must not flood the log: one warning until the breaker changes.
     fn report(&self, call: Call, error: &BackendError, breaker: &BreakerView) {
         let (site, call, change) = (&self.site, call.as_str(), breaker.changes + 1);
+        let reason = breaker::words(error);
         if self.warned.swap(change, Ordering::Relaxed) == change {
-            tracing::debug!(%site, call, %error, "again a call to the backend failed");
+            tracing::debug!(%site, call, reason, "again a call to the backend failed");
         } else {
             let next_try_seconds = breaker.next_try.map(|left| left.as_secs_f64());
             tracing::warn!(
-                %site, call, %error, breaker = %breaker.state, next_try_seconds, "a call to the backend failed"
+                %site, call, reason, breaker = %breaker.state, next_try_seconds, "a call to the backend failed"
             );
         }
     }

@@ -3,9 +3,10 @@
 use std::{io, net::IpAddr, time::Duration};
 
 use backend::{
-    AddressId, AddressSpec, Addresses, AttachmentSpec, Backend, BackendError, CopyPurpose, IntentTag, InterfaceSpec,
-    InterfaceTarget, MachineSize, MachineSpec, NetworkId, NetworkSpec, Networks, RestartMethod, SaveMethod,
-    SecurityGroupId, SecurityGroupSpec, SecurityGroups, StopMethod, SuspendMethod, VolumeId, VolumeSpec, Volumes,
+    AddressId, AddressSpec, Addresses, AttachmentSpec, Backend, BackendError, CopyPurpose, ImageSource, IntentTag,
+    InterfaceSpec, InterfaceTarget, MachineSize, MachineSpec, NetworkId, NetworkSpec, Networks, RestartMethod,
+    SaveMethod, SecurityGroupId, SecurityGroupSpec, SecurityGroups, StopMethod, SuspendMethod, VolumeId, VolumeSpec,
+    Volumes,
     simulator::{Behaviour, Fault, Operation, Simulator},
 };
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use super::{
     super::{
         Guarded,
         call::Call,
-        movement::{STANDSTILL, moving},
+        movement::{Movement, STANDSTILL, WatchedSource, moving},
     },
     guarded, machine_id, offer,
     recorder::Kept,
@@ -157,6 +158,24 @@ async fn f3_a_slow_image_goes_on_as_long_as_it_moves() {
     guarded.provide_image(&offer(50, slow), &|_| ()).await.unwrap();
     let error = guarded.provide_image(&other_offer(slow * 2), &|_| ()).await.unwrap_err();
     assert!(error.to_string().contains("nothing has moved for 120 s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f3_a_backend_that_is_silent_moves_by_what_it_takes() {
+    let movement = Movement::new();
+    let slow = offer(5, STANDSTILL - Duration::from_secs(1));
+    let watched = WatchedSource { source: slow.source, movement: movement.clone() };
+    let take_all = async { Ok(watched.stream().count().await) };
+    assert_eq!(movement.bounds(take_all).await, Ok(5));
+    // To say the same again and again is no movement.
+    let repeat = async {
+        for _ in 0..20 {
+            movement.reached(7);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        Ok(())
+    };
+    assert!(matches!(movement.bounds(repeat).await, Err(BackendError::Unreachable(_))));
 }
 
 fn other_offer(pause: Duration) -> backend::ImageOffer {
