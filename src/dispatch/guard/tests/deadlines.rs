@@ -119,6 +119,8 @@ fn hanging() -> Simulator {
 
 #[tokio::test(start_paused = true)]
 async fn f2_every_call_that_hangs_ends_and_is_measured_under_its_own_name() {
+    let names: std::collections::BTreeSet<_> = Call::ALL.iter().map(|call| call.as_str()).collect();
+    assert_eq!(names.len(), Call::ALL.len());
     for call in Call::ALL.iter().copied() {
         let kept = Kept::default();
         let recording = metrics::set_default_local_recorder(&kept);
