@@ -24,8 +24,14 @@ mod connection;
 mod db;
 pub mod entity;
 mod error;
+#[allow(dead_code, reason = "some of it is for commands yet to come")]
+pub mod event;
+#[allow(dead_code, reason = "as above")]
+pub mod idempotency;
 pub mod intent;
 pub mod member;
+#[allow(dead_code, reason = "as above")]
+pub mod reservation;
 mod revision;
 mod row;
 pub mod saga;

@@ -3,7 +3,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
@@ -104,12 +104,18 @@ struct Row {
     attempts: i32,
     run_at: i64,
     owner: Option<String>,
-    lease_until: Option<i64>,
     fence: i64,
     cancel_requested_at: Option<i64>,
     error: Option<String>,
     created_at: i64,
     updated_at: i64,
+    site: String,
+    operation: String,
+    priority: i32,
+    expires_at: Option<i64>,
+    begun_at: Option<i64>,
+    asked_at: Option<i64>,
+    request_id: Option<String>,
 }
 
 impl Row {
@@ -150,12 +156,18 @@ pub fn insert(connection: &mut DbConnection, saga: &NewSaga) -> Result<(), Store
         attempts: 0,
         run_at: now,
         owner: None,
-        lease_until: None,
         fence: 0,
         cancel_requested_at: None,
         error: None,
         created_at: now,
         updated_at: now,
+        site: String::new(),
+        operation: "change".into(),
+        priority: 0,
+        expires_at: None,
+        begun_at: None,
+        asked_at: None,
+        request_id: None,
     };
     let new = diesel::insert_into(sagas::table).values(row);
     on_either!(connection, either => new.execute(either))?;
@@ -166,13 +178,18 @@ pub fn insert(connection: &mut DbConnection, saga: &NewSaga) -> Result<(), Store
 ///
 /// # Errors
 /// The database failed.
-pub fn claim(connection: &mut DbConnection, owner: &str, lease: Duration, limit: i64) -> Result<Vec<Saga>, StoreError> {
+pub fn claim(
+    connection: &mut DbConnection,
+    owner: &str,
+    _lease: Duration,
+    limit: i64,
+) -> Result<Vec<Saga>, StoreError> {
     let now = Timestamp::now();
     let due: Vec<Row> = sagas::table
         .filter(sagas::state.eq_any(UNFINISHED))
         .filter(sagas::run_at.le(now.0))
         .filter(sagas::blocked_by.is_null())
-        .filter(sagas::lease_until.is_null().or(sagas::lease_until.lt(now.0)))
+        .filter(sagas::owner.is_null())
         .order((sagas::run_at.asc(), sagas::id.asc()))
         .limit(limit)
         .load(connection)?;
@@ -180,12 +197,7 @@ pub fn claim(connection: &mut DbConnection, owner: &str, lease: Duration, limit:
     for mut row in due {
         row.fence += 1;
         diesel::update(sagas::table.filter(sagas::id.eq(&row.id)))
-            .set((
-                sagas::owner.eq(owner),
-                sagas::lease_until.eq(now.plus(lease).0),
-                sagas::fence.eq(row.fence),
-                sagas::updated_at.eq(now.0),
-            ))
+            .set((sagas::owner.eq(owner), sagas::fence.eq(row.fence), sagas::updated_at.eq(now.0)))
             .execute(connection)?;
         claimed.push(row.saga()?);
     }
@@ -196,10 +208,10 @@ pub fn claim(connection: &mut DbConnection, owner: &str, lease: Duration, limit:
 ///
 /// # Errors
 /// [`StoreError::Fenced`] when another owner has taken over.
-pub fn renew(connection: &mut DbConnection, id: Uuid, fence: i64, lease: Duration) -> Result<bool, StoreError> {
+pub fn renew(connection: &mut DbConnection, id: Uuid, fence: i64, _lease: Duration) -> Result<bool, StoreError> {
     let now = Timestamp::now();
     let held = sagas::table.filter(sagas::id.eq(id.to_string())).filter(sagas::fence.eq(fence));
-    let rows = diesel::update(held).set(sagas::lease_until.eq(now.plus(lease).0)).execute(connection)?;
+    let rows = diesel::update(held).set(sagas::updated_at.eq(now.0)).execute(connection)?;
     expect_held(id, rows)?;
     let cancelled: Option<i64> =
         sagas::table.filter(sagas::id.eq(id.to_string())).select(sagas::cancel_requested_at).get_result(connection)?;
@@ -261,7 +273,6 @@ pub fn postpone(connection: &mut DbConnection, saga: &Saga, later: Duration, err
             sagas::attempts.eq(sagas::attempts + 1),
             sagas::run_at.eq(now.plus(later).0),
             sagas::owner.eq(None::<String>),
-            sagas::lease_until.eq(None::<i64>),
             sagas::error.eq(error),
             sagas::updated_at.eq(now.0),
         ))
@@ -274,7 +285,7 @@ pub fn postpone(connection: &mut DbConnection, saga: &Saga, later: Duration, err
 /// # Errors
 /// The database failed.
 pub fn release(connection: &mut DbConnection, owner: Option<&str>) -> Result<(), StoreError> {
-    let change = (sagas::owner.eq(None::<String>), sagas::lease_until.eq(None::<i64>));
+    let change = sagas::owner.eq(None::<String>);
     let unfinished = sagas::table.filter(sagas::state.eq_any(UNFINISHED));
     match owner {
         Some(owner) => diesel::update(unfinished.filter(sagas::owner.eq(owner))).set(change).execute(connection)?,
