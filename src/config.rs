@@ -9,6 +9,8 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::dispatch::{Trial, policy::Policy};
+
 /// No configuration is longer.
 const LONGEST: u64 = 1 << 20;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub database: String,
     /// The OCCI door.
     pub occi: OcciConfig,
+    /// Admission and pacing.
+    pub dispatch: DispatchConfig,
     /// The node driver of this host, as far as it runs here.
     pub node: NodeConfig,
     /// Sizes beside the standard ones.
@@ -54,6 +58,14 @@ pub struct OcciConfig {
     pub never_gone_for: Vec<String>,
     /// Speaks the JSON of rOCCI 4 instead of the standard's.
     pub legacy_json: bool,
+}
+
+/// Admission and pacing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DispatchConfig {
+    /// Constraint, reserve and rule, one on a line.
+    pub policy: Policy,
 }
 
 /// The node driver of this host.
@@ -112,6 +124,10 @@ pub struct SiteConfig {
     pub name: String,
     /// The way to its backend.
     pub adapter: AdapterConfig,
+    /// For how many seconds the backend may keep from us what it was asked to make and did not answer; the adapter
+    /// knows when this is not given.
+    #[serde(default)]
+    pub sighting_seconds: Option<u64>,
 }
 
 /// The kinds of backend.
@@ -173,6 +189,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             database: String::new(),
             occi: OcciConfig::default(),
+            dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
             size: Vec::new(),
             site: Vec::new(),
@@ -298,6 +315,24 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// How much is dispatched to sites at once.
+    pub fn policy(&self) -> Policy {
+        self.dispatch.policy.clone()
+    }
+
+    /// What a test does to the engine; nothing in builds for use.
+    #[cfg(not(debug_assertions))]
+    pub fn trial(&self) -> Trial {
+        Trial::default()
+    }
+
+    /// What a test does to the engine: `TOMBOLO_DIE_AT` names a moment at which this process kills itself.
+    #[cfg(debug_assertions)]
+    #[expect(clippy::disallowed_methods, reason = "the environment is read in this file alone")]
+    pub fn trial(&self) -> Trial {
+        std::env::var("TOMBOLO_DIE_AT").map_or_else(|_| Trial::default(), Trial::dying_at)
     }
 
     /// The database's address.

@@ -30,6 +30,8 @@ pub mod event;
 pub mod idempotency;
 pub mod intent;
 pub mod member;
+pub mod orphan;
+pub mod replica;
 #[allow(dead_code, reason = "as above")]
 pub mod reservation;
 mod revision;
