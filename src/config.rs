@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::dispatch::{Trial, policy::Policy};
+use crate::dispatch::{Policy, Trial};
 
 /// No configuration is longer.
 const LONGEST: u64 = 1 << 20;
@@ -26,7 +26,7 @@ pub struct Config {
     pub database: String,
     /// The OCCI door.
     pub occi: OcciConfig,
-    /// Admission and pacing.
+    /// What is dispatched to sites when.
     pub dispatch: DispatchConfig,
     /// The node driver of this host, as far as it runs here.
     pub node: NodeConfig,
@@ -60,11 +60,11 @@ pub struct OcciConfig {
     pub legacy_json: bool,
 }
 
-/// Admission and pacing.
+/// What is dispatched to sites when.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DispatchConfig {
-    /// Constraint, reserve and rule, one on a line.
+    /// Constraint, reserve and rule. A text given here replaces the default wholly.
     pub policy: Policy,
 }
 
@@ -289,6 +289,14 @@ impl Config {
                 return unusable(format!("two sites are named {}", site.name));
             }
         }
+        // Without sites in the file, this host is one, named `local`.
+        let unknown =
+            |site: &&str| !names.iter().any(|name| name.as_str() == *site) && (*site != "local" || !names.is_empty());
+        if let Some(site) = self.dispatch.policy.sites().into_iter().find(unknown) {
+            return unusable(format!(
+                "[dispatch] policy: there is no site {site}; correct the name after @, or remove the line"
+            ));
+        }
         for size in &self.size {
             let sensible = |gib: f64| gib.is_finite() && gib > 0.0 && gib <= 65_536.0;
             if size.cores == 0 || !sensible(size.memory) || !sensible(size.disk) {
@@ -406,6 +414,13 @@ mod tests {
     }
 
     #[test]
+    fn a_dispatch_policy_replaces_the_default_wholly() {
+        let config = load("[dispatch]\npolicy = \"any: active < 3\"\n").unwrap();
+        assert_eq!(config.dispatch.policy.text(), "any: active < 3\n");
+        assert_eq!(ConfigArgs::default().load().unwrap().dispatch.policy, Policy::default());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |text: &str| load(text).unwrap_err().to_string();
         assert!(message("lisen = \"127.0.0.1:1\"").contains("lisen"));
@@ -413,6 +428,10 @@ mod tests {
         assert!(message("[node]\nfirst_port = 5\nlast_port = 4\n").contains("first_port"));
         let twice = "[[site]]\nname = \"a\"\nadapter = { kind = \"simulator\" }\n";
         assert!(message(&twice.repeat(2)).contains("two sites"));
+        let policy = |text: &str| message(&format!("{twice}[dispatch]\npolicy = \"\"\"\n{text}\n\"\"\"\n"));
+        let wrong = policy("any: active < 3\nany: activ < 3");
+        assert!(wrong.contains("line 2, column 6") && wrong.contains("a measure"), "{wrong}");
+        assert!(policy("create @ b: active < 3").contains("no site b"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
     }
 }

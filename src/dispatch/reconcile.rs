@@ -66,7 +66,7 @@ async fn compare(db: &Db, site: &Site, missing: &mut BTreeMap<EntityId, u32>) ->
     // What was written after the backend was asked is newer than its answer.
     let asked_at = Timestamp::now();
     let listed = match tokio::time::timeout(CALL_LIMIT, site.backend.machines()).await {
-        Ok(Ok(machines)) => machines,
+        Ok(Ok(machines)) => machines.objects,
         // `look` has reported a silent site already.
         Ok(Err(BackendError::Unreachable(_))) | Err(_) => return Ok(()),
         Ok(Err(error)) => {
@@ -117,13 +117,13 @@ async fn compare(db: &Db, site: &Site, missing: &mut BTreeMap<EntityId, u32>) ->
 /// The tags of the site's volumes, if it says which it has.
 async fn volume_tags(site: &Site) -> Option<BTreeSet<IntentTag>> {
     let listed = tokio::time::timeout(CALL_LIMIT, site.backend.volumes()?.volumes()).await.ok()?.ok()?;
-    Some(listed.into_iter().map(|volume| volume.tag).collect())
+    Some(listed.objects.into_iter().map(|volume| volume.tag).collect())
 }
 
 /// The tags of the site's networks, if it says which it has.
 async fn network_tags(site: &Site) -> Option<BTreeSet<IntentTag>> {
     let listed = tokio::time::timeout(CALL_LIMIT, site.backend.networks()?.networks()).await.ok()?.ok()?;
-    Some(listed.into_iter().map(|network| network.tag).collect())
+    Some(listed.objects.into_iter().map(|network| network.tag).collect())
 }
 
 /// Writes what the backend says, unless a saga is just changing it or nothing is new.
