@@ -30,6 +30,7 @@ pub mod event;
 pub mod idempotency;
 pub mod intent;
 pub mod member;
+pub mod readiness;
 #[allow(dead_code, reason = "as above")]
 pub mod reservation;
 mod revision;
