@@ -10,7 +10,7 @@ use crate::{
     broker::Broker,
     config::{AdapterConfig, Config, SiteConfig},
     dispatch::{Dispatch, Sites},
-    http, store,
+    http, measured, store,
 };
 
 /// What `tombolo serve` takes.
@@ -29,6 +29,8 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         );
         config.listen = listen;
     }
+    // Before anything that measures itself.
+    let figures = measured::collect()?;
     data_dir::prepare(&config.data_dir)?;
     let _ownership = data_dir::Ownership::take(&config.data_dir)?;
     let db = data_dir::open_store(&config).await?;
@@ -59,7 +61,8 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     let broker = Broker::new(db, dispatch, &config)?;
-    let server = http::server(broker, listener)?;
+    tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
+    let server = http::server(broker, listener, http::Figures::new(figures, &config.metrics), &shutdown)?;
     let handle = server.handle();
     let stop = {
         let shutdown = shutdown.clone();

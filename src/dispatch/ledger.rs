@@ -88,8 +88,7 @@ pub fn take_instead(
     if difference == Usage::default() {
         return Ok(());
     }
-    let event =
-        NewEvent { usage: difference, ..about(entity, "entity.resized", json!({}), request_id) };
+    let event = NewEvent { usage: difference, ..about(entity, "entity.resized", json!({}), request_id) };
     event::record(connection, &event)
 }
 
@@ -101,6 +100,20 @@ pub fn vanished(connection: &mut DbConnection, entity: &Entity) -> Result<(), St
     let usage = reservation::release(connection, entity.id)?;
     let body = json!({ "site": entity.site });
     event::record(connection, &NewEvent { usage, ..about(entity, "entity.vanished", body, None) })
+}
+
+/// What had vanished is there again; it takes its share again.
+///
+/// # Errors
+/// The database failed.
+pub fn returned(connection: &mut DbConnection, entity: &Entity, order: &Order) -> Result<(), StoreError> {
+    let usage = usage(order);
+    if usage == Usage::default() || reservation::of_entity(connection, entity.id)?.is_some() {
+        return Ok(());
+    }
+    reservation::make(connection, entity.id, entity.project, &entity.site, usage)?;
+    let body = json!({ "site": entity.site });
+    event::record(connection, &NewEvent { usage, ..about(entity, "entity.returned", body, None) })
 }
 
 /// The entity and everything of it is gone.

@@ -45,18 +45,14 @@ impl Planner {
     ///
     /// # Errors
     /// The database failed.
-    pub fn plan_making(
-        &self,
-        connection: &mut DbConnection,
-        entity: &Entity,
-        order: &Order,
-    ) -> Result<(), StoreError> {
+    pub fn plan_making(&self, connection: &mut DbConnection, entity: &Entity, order: &Order) -> Result<(), StoreError> {
         let (name, operation) = match order {
             Order::Machine(_) => (provision::NAME, Operation::Create),
             Order::Link(_) => (link::NAME, Operation::Link),
             _ => (make::NAME, Operation::Create),
         };
-        let saga = NewSaga { blocked_by: last_of_ends(connection, entity, order)?, ..self.saga(name, entity, operation) };
+        let saga =
+            NewSaga { blocked_by: last_of_ends(connection, entity, order)?, ..self.saga(name, entity, operation) };
         ledger::created(connection, entity, order, self.request_id.as_deref())?;
         saga::insert(connection, &saga)?;
         intent::insert(connection, order.tag(), entity.id, saga.id, &entity.site)

@@ -154,7 +154,8 @@ impl Queue {
             }
         }
         for period in self.policy.periods(site) {
-            for (operation, count) in saga::started_since(connection, site, Timestamp::now().minus(period.duration()))? {
+            for (operation, count) in saga::started_since(connection, site, Timestamp::now().minus(period.duration()))?
+            {
                 if let Ok(operation) = operation.parse::<Operation>() {
                     load.of_mut(operation).set_started(period, number(count));
                 }

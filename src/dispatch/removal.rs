@@ -76,15 +76,21 @@ impl Definition for Removal {
     async fn act(&self, _step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         let removed = match &work.order {
-            Order::Machine(_) => match Self::await_own_links(run).await {
-                Ok(()) => remove_machine(run, &work).await,
-                waiting => waiting,
-            },
+            Order::Machine(_) => {
+                async {
+                    Self::await_own_links(run).await?;
+                    remove_machine(run, &work).await
+                }
+                .await
+            }
             Order::Link(_) => link::leave(run, &work).await,
-            _ => match Self::await_incoming_links(run).await {
-                Ok(()) => make::remove(run, &work).await,
-                waiting => waiting,
-            },
+            _ => {
+                async {
+                    Self::await_incoming_links(run).await?;
+                    make::remove(run, &work).await
+                }
+                .await
+            }
         };
         // A removal is never given up: what the backend refuses today must not become an orphan tomorrow.
         removed.map_err(|failure| match failure {

@@ -20,11 +20,7 @@ use super::{
     site::Sites,
     work::{Work, failure, parameters_of},
 };
-use crate::store::{
-    DbConnection, StoreError, Timestamp, appliance,
-    entity::EntityState,
-    saga::Saga,
-};
+use crate::store::{DbConnection, StoreError, Timestamp, appliance, entity::EntityState, saga::Saga};
 
 pub const NAME: &str = "save";
 

@@ -41,9 +41,14 @@ pub struct Site {
 
 impl Site {
     /// A site whose backend has not been asked yet.
-    pub fn new(name: impl Into<String>, backend: Arc<dyn Backend>, sighting_delay: Duration) -> Self {
+    pub fn new(name: impl Into<String>, backend: Arc<dyn Backend>) -> Self {
         let view = RwLock::new(SiteView::Unknown);
-        Self { name: name.into(), backend, sighting_delay, deliveries: Deliveries::default(), view }
+        Self { name: name.into(), backend, sighting_delay: Duration::ZERO, deliveries: Deliveries::default(), view }
+    }
+
+    /// A site whose backend may keep from us for so long what it was asked to make and did not answer.
+    pub fn with_sighting_delay(self, sighting_delay: Duration) -> Self {
+        Self { sighting_delay, ..self }
     }
 
     /// What is known at present.
@@ -100,7 +105,8 @@ impl Sites {
                     Duration::ZERO
                 }
             };
-            Ok(Site::new(site.name.clone(), backend, site.sighting_seconds.map_or(delay, Duration::from_secs)))
+            let delay = site.sighting_seconds.map_or(delay, Duration::from_secs);
+            Ok(Site::new(site.name.clone(), backend).with_sighting_delay(delay))
         };
         configured.iter().map(connect).collect::<Result<Vec<_>, _>>().map(Self::new)
     }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::{
     DbConnection, StoreError, Topic,
     connection::{Address, migrate},
+    event,
     revision::{self, Reader},
     token::LiveTokens,
     transaction::{Isolation, write_tx},
@@ -66,7 +67,7 @@ impl Db {
     /// The database cannot be reached or is of a newer version.
     pub fn open(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address);
-        migrate(&address)?;
+        event::set_clock(&mut migrate(&address)?)?;
         let shown = address.shown();
         let refused = |reason: String| StoreError::Open { database: shown, reason };
         let is_file = matches!(address, Address::Sqlite(_));

@@ -1,15 +1,16 @@
 //! Orphans: what a backend has with a tag of ours and nobody owns. They are kept apart and listed; only a person decides
 //! what becomes of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
     DbConnection, StoreError, Timestamp,
+    entity::EntityId,
     row::{parse_id, parse_json},
-    schema::{intents, orphans},
+    schema::{entities, intents, orphans, sagas},
 };
 
 /// What was found.
@@ -92,7 +93,10 @@ pub fn note(connection: &mut DbConnection, found: &Found) -> Result<bool, StoreE
         .filter(orphans::site.eq(&found.site))
         .filter(orphans::kind.eq(found.kind))
         .filter(orphans::backend_id.eq(&found.backend_id));
-    if diesel::update(known).set((orphans::last_seen_at.eq(now), orphans::reason.eq(&found.reason))).execute(connection)? > 0
+    if diesel::update(known)
+        .set((orphans::last_seen_at.eq(now), orphans::reason.eq(&found.reason)))
+        .execute(connection)?
+        > 0
     {
         return Ok(false);
     }
@@ -112,20 +116,20 @@ pub fn note(connection: &mut DbConnection, found: &Found) -> Result<bool, StoreE
     Ok(true)
 }
 
-/// Forgets the orphans of a site and kind that are not among these names any more; answers them.
+/// Forgets the orphans of a site that are not among these (kind and name) and were not seen since then; answers them.
 ///
 /// # Errors
 /// The database failed.
-pub fn forget_others(
+pub fn forget_missed(
     connection: &mut DbConnection,
     site: &str,
-    kind: &str,
-    seen: &BTreeSet<String>,
+    seen: &BTreeSet<(String, String)>,
+    since: Timestamp,
 ) -> Result<Vec<Orphan>, StoreError> {
-    let known: Vec<Row> =
-        orphans::table.filter(orphans::site.eq(site)).filter(orphans::kind.eq(kind)).load(connection)?;
+    let missed: Vec<Row> =
+        orphans::table.filter(orphans::site.eq(site)).filter(orphans::last_seen_at.lt(since.0)).load(connection)?;
     let mut gone = Vec::new();
-    for row in known.into_iter().filter(|row| !seen.contains(&row.backend_id)) {
+    for row in missed.into_iter().filter(|row| !seen.contains(&(row.kind.clone(), row.backend_id.clone()))) {
         diesel::delete(orphans::table.filter(orphans::id.eq(&row.id))).execute(connection)?;
         gone.push(row.orphan()?);
     }
@@ -159,19 +163,43 @@ pub fn remove(connection: &mut DbConnection, id: Uuid) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Which of these tags belong to an intent of ours.
+/// Who asked for something with a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagOwner {
+    /// The entity.
+    pub entity: EntityId,
+    /// What the entity has at its site.
+    pub backend_id: Option<String>,
+    /// Whether something is being done with it, its removal included.
+    pub is_busy: bool,
+}
+
+/// The owners of these tags; a tag that nobody here asked for has none.
 ///
 /// # Errors
 /// The database failed.
-pub fn intended(connection: &mut DbConnection, tags: &[Uuid]) -> Result<BTreeSet<Uuid>, StoreError> {
-    let mut known = BTreeSet::new();
+pub fn owners(connection: &mut DbConnection, tags: &[Uuid]) -> Result<BTreeMap<Uuid, TagOwner>, StoreError> {
+    let mut owners = BTreeMap::new();
     for chunk in tags.chunks(500) {
         let chunk: Vec<String> = chunk.iter().map(Uuid::to_string).collect();
-        let rows: Vec<String> =
-            intents::table.filter(intents::id.eq_any(chunk)).select(intents::id).load(connection)?;
-        for row in rows {
-            known.insert(parse_id("intents", &row)?);
+        let rows: Vec<(String, String, Option<String>, Option<i64>)> = intents::table
+            .inner_join(entities::table.on(entities::id.eq(intents::entity_id)))
+            .filter(intents::id.eq_any(&chunk))
+            .select((intents::id, entities::id, entities::backend_id, entities::removal_requested_at))
+            .load(connection)?;
+        let ids: Vec<&String> = rows.iter().map(|row| &row.1).collect();
+        let busy: Vec<String> = sagas::table
+            .filter(sagas::entity_id.eq_any(ids))
+            .filter(sagas::state.eq_any(["running", "unwinding"]))
+            .select(sagas::entity_id)
+            .distinct()
+            .load(connection)?;
+        let busy: BTreeSet<String> = busy.into_iter().collect();
+        for (tag, entity, backend_id, removal) in rows {
+            let is_busy = removal.is_some() || busy.contains(&entity);
+            let owner = TagOwner { entity: EntityId(parse_id("entities", &entity)?), backend_id, is_busy };
+            owners.insert(parse_id("intents", &tag)?, owner);
         }
     }
-    Ok(known)
+    Ok(owners)
 }

@@ -5,7 +5,7 @@
 //! with it its right to everything it held.
 
 use diesel::{
-    ExpressionMethods, QueryDsl, RunQueryDsl,
+    ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl,
     dsl::{exists, not},
 };
 
@@ -98,7 +98,8 @@ pub fn release_unowned(connection: &mut DbConnection) -> Result<usize, StoreErro
         .select(sagas::owner)
         .distinct()
         .load(connection)?;
-    owners.into_iter().flatten().try_fold(0, |sum, owner| Ok(sum + saga::release(connection, &owner)?))
+    let owners = owners.into_iter().flatten();
+    owners.map(|owner| saga::release(connection, &owner)).sum()
 }
 
 /// Watches the site if nobody alive does; answers whether the replica watches it now.

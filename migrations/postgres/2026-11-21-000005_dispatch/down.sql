@@ -2,6 +2,7 @@ DROP TABLE orphans;
 DROP TABLE idempotency_keys;
 DROP TABLE reservations;
 DROP TABLE events;
+DELETE FROM revisions WHERE topic = 'events';
 DROP FUNCTION keep_events();
 DROP TABLE watches;
 DROP TABLE replicas;

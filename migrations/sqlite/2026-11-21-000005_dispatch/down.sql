@@ -2,6 +2,7 @@ DROP TABLE orphans;
 DROP TABLE idempotency_keys;
 DROP TABLE reservations;
 DROP TABLE events;
+DELETE FROM revisions WHERE topic = 'events';
 DROP TABLE watches;
 DROP TABLE replicas;
 DROP INDEX sagas_unfinished;

@@ -5,14 +5,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Definition, Done, Moment, Outcome, Run, StepFailure, Trial,
-    run::begin,
-    trial::When,
-};
+use super::{Definition, Done, Moment, Outcome, Run, StepFailure, Trial, run::begin, trial::When};
 use crate::store::{
-    StoreError, Timestamp,
-    entity,
+    StoreError, Timestamp, entity,
     saga::{self, Position, SagaState},
 };
 
@@ -110,9 +105,8 @@ impl Leader {
         let trial = self.trial.clone();
         let saga = run.saga.name.clone();
         let moment = |when| Moment { saga: saga.clone(), step, undoing, when };
-        let once = || async {
-            if undoing { definition.undo(step, run).await } else { definition.act(step, run).await }
-        };
+        let once =
+            || async { if undoing { definition.undo(step, run).await } else { definition.act(step, run).await } };
         let work = async {
             trial.pass(|| moment(When::BeforeEffect)).await;
             let mut outcome = once().await;
@@ -191,12 +185,7 @@ impl Leader {
     }
 
     /// Writes the end down, with the last step if there was one.
-    async fn end(
-        &self,
-        run: &Run,
-        last: Option<(&'static str, Done)>,
-        outcome: Outcome,
-    ) -> Result<(), StoreError> {
+    async fn end(&self, run: &Run, last: Option<(&'static str, Done)>, outcome: Outcome) -> Result<(), StoreError> {
         let undoing = run.saga.state != SagaState::Running;
         let (saga, definition, ended) = (run.saga.clone(), Arc::clone(&self.definition), outcome.clone());
         let step = last.as_ref().map(|(step, _)| *step);

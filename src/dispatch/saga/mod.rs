@@ -16,5 +16,5 @@ mod trial;
 pub use definition::{Definition, Done, Outcome, StepFailure};
 pub use engine::Engine;
 pub use run::Run;
-pub use trial::Trial;
 use trial::Moment;
+pub use trial::Trial;

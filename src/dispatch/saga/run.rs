@@ -88,11 +88,7 @@ impl Run {
 }
 
 /// Writes down that the present step begins, in the caller's transaction: before anything happens outside.
-pub(super) fn begin(
-    connection: &mut DbConnection,
-    definition: &dyn Definition,
-    saga: &Saga,
-) -> Result<(), StoreError> {
+pub(super) fn begin(connection: &mut DbConnection, definition: &dyn Definition, saga: &Saga) -> Result<(), StoreError> {
     let Some(step) = definition.steps().get(saga.step).copied() else { return Ok(()) };
     let forward = saga.state == SagaState::Running;
     saga::log(connection, saga.id, step, if forward { "begin" } else { "undo" }, None)?;

@@ -35,8 +35,11 @@ struct Change<'a> {
 
 /// Every write raises the version, by which readers notice that somebody was there before them.
 fn update(connection: &mut DbConnection, id: EntityId, change: &Change<'_>) -> Result<(), StoreError> {
-    let change = diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((change, entities::version.eq(entities::version + 1), entities::updated_at.eq(Timestamp::now().0)));
+    let change = diesel::update(entities::table.filter(entities::id.eq(id.to_string()))).set((
+        change,
+        entities::version.eq(entities::version + 1),
+        entities::updated_at.eq(Timestamp::now().0),
+    ));
     on_either!(connection, either => change.execute(either))?;
     Ok(())
 }
@@ -63,8 +66,7 @@ pub fn owner_and_state(
     connection: &mut DbConnection,
     id: EntityId,
 ) -> Result<Option<(ProjectId, EntityState)>, StoreError> {
-    let query =
-        entities::table.filter(entities::id.eq(id.to_string())).select((entities::project_id, entities::state));
+    let query = entities::table.filter(entities::id.eq(id.to_string())).select((entities::project_id, entities::state));
     let row: Option<(String, String)> = on_either!(connection, either => query.get_result(either)).optional()?;
     row.map(|(project, state)| {
         let state = state.parse().map_err(|reason| unreadable(&id.to_string(), reason))?;

@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, fmt};
 
 use backend::{Console, Endpoint};
 pub use change::{
-    owner_and_state, request_removal, set_backend_id, set_description, set_facts, set_message, set_specification, set_state,
-    take_mixin_off,
+    owner_and_state, request_removal, set_backend_id, set_description, set_facts, set_message, set_specification,
+    set_state, take_mixin_off,
 };
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 #[cfg(test)]

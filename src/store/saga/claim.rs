@@ -2,11 +2,16 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl,
-    sql_types::{BigInt, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 
 use super::{PRIORITY_BEGUN, Row, Saga, UNFINISHED};
 use crate::store::{DbConnection, StoreError, Timestamp, schema::sagas};
+
+diesel::define_sql_function! {
+    /// The first that is not null.
+    fn coalesce(value: Nullable<BigInt>, otherwise: BigInt) -> BigInt;
+}
 
 /// What is claimed.
 #[derive(Debug, Clone)]
@@ -37,9 +42,9 @@ pub fn claim(connection: &mut DbConnection, claim: &Claim<'_>) -> Result<Vec<Sag
         .filter(sagas::owner.is_null())
         .filter(sagas::blocked_by.is_null())
         // As text, so that the index of exactly this condition is used.
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state IN ('running', 'unwinding')"))
+        .filter(diesel::dsl::sql::<Bool>("state IN ('running', 'unwinding')"))
         .filter(sagas::run_at.le(now))
-        .filter(sagas::expires_at.is_null().or(sagas::begun_at.is_not_null()).or(sagas::expires_at.gt(now)).assume_not_null())
+        .filter(sagas::begun_at.is_not_null().or(coalesce(sagas::expires_at, i64::MAX).gt(now)))
         .order((sagas::priority.desc(), sagas::run_at.asc(), sagas::id.asc()))
         .limit(claim.most);
     let mut rows: Vec<Row> = match connection {
@@ -56,7 +61,9 @@ pub fn claim(connection: &mut DbConnection, claim: &Claim<'_>) -> Result<Vec<Sag
         .execute(connection)?;
     let fresh: Vec<&String> = rows.iter().filter(|row| row.begun_at.is_none()).map(|row| &row.id).collect();
     if !fresh.is_empty() {
-        diesel::update(sagas::table.filter(sagas::id.eq_any(fresh))).set(sagas::begun_at.eq(now)).execute(connection)?;
+        diesel::update(sagas::table.filter(sagas::id.eq_any(fresh)))
+            .set(sagas::begun_at.eq(now))
+            .execute(connection)?;
         diesel::update(sagas::table.filter(sagas::id.eq_any(&ids)).filter(sagas::priority.lt(PRIORITY_BEGUN)))
             .set(sagas::priority.eq(PRIORITY_BEGUN))
             .execute(connection)?;
@@ -71,7 +78,9 @@ pub fn claim(connection: &mut DbConnection, claim: &Claim<'_>) -> Result<Vec<Sag
 /// Lets nobody else claim at this site until the transaction ends, so that what is counted stays true.
 pub(in crate::store) fn lock_site(connection: &mut DbConnection, site: &str) -> Result<(), StoreError> {
     if let DbConnection::Postgres(connection) = connection {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(8427511, hashtext($1))").bind::<Text, _>(site).execute(connection)?;
+        diesel::sql_query("SELECT pg_advisory_xact_lock(8427511, hashtext($1))")
+            .bind::<Text, _>(site)
+            .execute(connection)?;
     }
     Ok(())
 }
@@ -86,7 +95,7 @@ pub fn active(connection: &mut DbConnection, site: &str) -> Result<Vec<(String, 
     let held = sagas::table
         .filter(sagas::site.eq(site))
         .filter(sagas::owner.is_not_null())
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state IN ('running', 'unwinding')"))
+        .filter(diesel::dsl::sql::<Bool>("state IN ('running', 'unwinding')"))
         .group_by(sagas::operation)
         .select((sagas::operation, diesel::dsl::count_star()));
     Ok(on_either!(connection, either => held.load(either))?)
@@ -116,7 +125,7 @@ pub fn started_since(
 pub fn waiting(connection: &mut DbConnection) -> Result<Vec<(String, String, i64)>, StoreError> {
     let waiting = sagas::table
         .filter(sagas::begun_at.is_null())
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state IN ('running', 'unwinding')"))
+        .filter(diesel::dsl::sql::<Bool>("state IN ('running', 'unwinding')"))
         .group_by((sagas::site, sagas::operation))
         .select((sagas::site, sagas::operation, diesel::dsl::count_star()));
     Ok(on_either!(connection, either => waiting.load(either))?)
@@ -129,7 +138,7 @@ pub fn waiting(connection: &mut DbConnection) -> Result<Vec<(String, String, i64
 pub fn expired(connection: &mut DbConnection, most: i64) -> Result<Vec<Saga>, StoreError> {
     let late = sagas::table
         .filter(sagas::begun_at.is_null())
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state IN ('running', 'unwinding')"))
+        .filter(diesel::dsl::sql::<Bool>("state IN ('running', 'unwinding')"))
         .filter(sagas::expires_at.le(Timestamp::now().0))
         .limit(most);
     let rows: Vec<Row> = match connection {
@@ -146,10 +155,6 @@ pub fn expired(connection: &mut DbConnection, most: i64) -> Result<Vec<Saga>, St
 pub fn release(connection: &mut DbConnection, owner: &str) -> Result<usize, StoreError> {
     let held = sagas::table.filter(sagas::owner.eq(owner)).filter(sagas::state.eq_any(UNFINISHED));
     Ok(diesel::update(held)
-        .set((
-            sagas::owner.eq(None::<String>),
-            sagas::fence.eq(sagas::fence + 1),
-            sagas::run_at.eq(Timestamp::now().0),
-        ))
+        .set((sagas::owner.eq(None::<String>), sagas::fence.eq(sagas::fence + 1), sagas::run_at.eq(Timestamp::now().0)))
         .execute(connection)?)
 }

@@ -10,12 +10,11 @@ mod progress;
 use std::{collections::BTreeMap, str::FromStr};
 
 pub use claim::{Claim, active, claim, expired, release, started_since, waiting};
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl};
 #[cfg(test)]
 pub use progress::events;
 pub use progress::{
-    Position, advance, check_fence, drop_if_waiting, end_unbegun, is_cancelled, log, mark_asked, postpone,
-    request_cancel,
+    Position, advance, check_fence, drop_if_waiting, is_cancelled, log, mark_asked, postpone, request_cancel,
 };
 use uuid::Uuid;
 
@@ -138,7 +137,7 @@ pub struct Saga {
     pub held: bool,
 }
 
-#[derive(Queryable, Insertable, Selectable)]
+#[derive(Queryable, Insertable)]
 #[diesel(table_name = sagas)]
 struct Row {
     id: String,

@@ -22,8 +22,6 @@ pub struct Position {
     pub step: usize,
     /// What failed, if something did.
     pub error: Option<String>,
-    /// Whether the step that begins asks its site to make something.
-    pub asks: bool,
 }
 
 /// Refuses to go on unless the saga is still held, and keeps others from taking it until the transaction ends. To be
@@ -47,7 +45,6 @@ pub fn advance(connection: &mut DbConnection, saga: &Saga, to: &Position) -> Res
     let finished = matches!(to.state, SagaState::Done | SagaState::Undone);
     let now = Timestamp::now().0;
     let held = sagas::table.filter(sagas::id.eq(saga.id.to_string())).filter(sagas::fence.eq(saga.fence));
-    let asked_at = if to.asks { Some(saga.asked_at.map_or(now, |at| at.0)) } else { saga.asked_at.map(|at| at.0) };
     let priority = if to.state == SagaState::Unwinding { PRIORITY_INTERNAL } else { saga.priority };
     let owner = if finished { Some(None::<String>) } else { None };
     let change = diesel::update(held).set((
@@ -55,7 +52,6 @@ pub fn advance(connection: &mut DbConnection, saga: &Saga, to: &Position) -> Res
         sagas::step.eq(i32::try_from(to.step).unwrap_or(i32::MAX)),
         sagas::attempts.eq(0),
         sagas::error.eq(&to.error),
-        sagas::asked_at.eq(asked_at),
         sagas::priority.eq(priority),
         owner.map(|nobody| sagas::owner.eq(nobody)),
         sagas::updated_at.eq(now),
@@ -151,14 +147,6 @@ pub fn drop_if_waiting(connection: &mut DbConnection, id: Uuid, reason: &str) ->
     log(connection, id, "", "dropped", Some(reason))?;
     unblock(connection, id)?;
     Ok(true)
-}
-
-/// Ends a saga that [`super::expired`] has named.
-///
-/// # Errors
-/// The database failed.
-pub fn end_unbegun(connection: &mut DbConnection, saga: &Saga, reason: &str) -> Result<(), StoreError> {
-    drop_if_waiting(connection, saga.id, reason).map(|_| ())
 }
 
 /// Writes one line of the saga's log.
