@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::dispatch::Policy;
+use crate::dispatch::{Policy, Trial};
 
 /// No configuration is longer.
 const LONGEST: u64 = 1 << 20;
@@ -34,6 +34,44 @@ pub struct Config {
     pub size: Vec<SizeConfig>,
     /// The sites; when there is none, this host is one, named `local`.
     pub site: Vec<SiteConfig>,
+    /// The log.
+    pub log: LogConfig,
+    /// Figures about this process, for Prometheus.
+    pub metrics: MetricsConfig,
+}
+
+/// The log. What is logged is the business of `TOMBOLO_LOG`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object per line, for programs
+    Json,
+}
+
+/// Figures about this process.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// What `Authorization: Bearer` must carry on `/metrics`; whoever reaches the listener may read when empty.
+    pub token: String,
+}
+
+// The token must not reach a log by way of {:?}.
+impl std::fmt::Debug for MetricsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetricsConfig").field("token_is_set", &!self.token.is_empty()).finish()
+    }
 }
 
 /// The OCCI door.
@@ -124,6 +162,10 @@ pub struct SiteConfig {
     pub name: String,
     /// The way to its backend.
     pub adapter: AdapterConfig,
+    /// For how many seconds the backend may keep from us what it was asked to make and did not answer; the adapter
+    /// knows when this is not given.
+    #[serde(default)]
+    pub sighting_seconds: Option<u64>,
 }
 
 /// The kinds of backend.
@@ -189,6 +231,8 @@ impl Default for Config {
             node: NodeConfig::default(),
             size: Vec::new(),
             site: Vec::new(),
+            log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 }
@@ -236,6 +280,9 @@ pub struct ConfigArgs {
     /// Database: a postgres:// address or a file
     #[arg(long, env = "TOMBOLO_DATABASE", global = true, value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// How the log is written
+    #[arg(long, env = "TOMBOLO_LOG_FORMAT", global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
 }
 
 impl ConfigArgs {
@@ -253,6 +300,9 @@ impl ConfigArgs {
         }
         if let Some(database) = &self.database {
             config.database.clone_from(database);
+        }
+        if let Some(format) = self.log_format {
+            config.log.format = format;
         }
         // Sockets and links outlive a change of the working directory only if they are absolute.
         config.data_dir = std::path::absolute(&config.data_dir)
@@ -311,6 +361,11 @@ impl Config {
         if self.node.first_port == 0 || self.node.first_port > self.node.last_port {
             return unusable("node: first_port must be at least 1 and at most last_port".into());
         }
+        let token = &self.metrics.token;
+        if !token.is_empty() && (token.len() < 16 || token.len() > 256 || !token.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return unusable("[metrics] token must be 16 to 256 printable characters without blanks".into());
+        }
         if !self.listen.ip().is_loopback() {
             return unusable(format!(
                 "listen = {}: tokens would cross the network in the clear; listen on 127.0.0.1 and put a TLS proxy \
@@ -319,6 +374,24 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// How much is dispatched to sites at once.
+    pub fn policy(&self) -> Policy {
+        self.dispatch.policy.clone()
+    }
+
+    /// What a test does to the engine; nothing in builds for use.
+    #[cfg(not(debug_assertions))]
+    pub fn trial(&self) -> Trial {
+        Trial::default()
+    }
+
+    /// What a test does to the engine: `TOMBOLO_DIE_AT` names a moment at which this process kills itself.
+    #[cfg(debug_assertions)]
+    #[expect(clippy::disallowed_methods, reason = "the environment is read in this file alone")]
+    pub fn trial(&self) -> Trial {
+        std::env::var("TOMBOLO_DIE_AT").map_or_else(|_| Trial::default(), Trial::dying_at)
     }
 
     /// The database's address.
@@ -399,6 +472,13 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_text_unless_said_otherwise_and_the_token_does_not_show() {
+        let config = load("[log]\nformat = \"json\"\n[metrics]\ntoken = \"sixteen-letters-and-more\"\n").unwrap();
+        assert_eq!((Config::default().log.format, config.log.format), (LogFormat::Text, LogFormat::Json));
+        assert!(!format!("{config:?}").contains("sixteen-letters"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |text: &str| load(text).unwrap_err().to_string();
         assert!(message("lisen = \"127.0.0.1:1\"").contains("lisen"));
@@ -410,6 +490,8 @@ mod tests {
         let wrong = policy("any: active < 3\nany: activ < 3");
         assert!(wrong.contains("line 2, column 6") && wrong.contains("a measure"), "{wrong}");
         assert!(policy("create @ b: active < 3").contains("no site b"));
+        assert!(message("[log]\nformat = \"xml\"\n").contains("xml"));
+        assert!(message("[metrics]\ntoken = \"short\"\n").contains("[metrics] token"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
     }
 }

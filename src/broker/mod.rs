@@ -11,6 +11,7 @@ mod listing;
 mod model;
 mod network;
 mod placement;
+mod readiness;
 mod security_group;
 mod storage;
 mod update;
@@ -24,6 +25,7 @@ pub use entity::Shown;
 pub use error::BrokerError;
 pub use listing::{Listing, MOST_AT_ONCE, Page, Selected};
 use model::Models;
+pub use readiness::Readiness;
 pub use update::Membership;
 
 use occi_schema::Mode;
@@ -45,6 +47,7 @@ struct Inner {
     announces_json: bool,
     legacy_json: bool,
     never_gone_for: Vec<String>,
+    database_check: readiness::DatabaseCheck,
 }
 
 impl Broker {
@@ -59,8 +62,17 @@ impl Broker {
         let public_url = given(&config.occi.public_url);
         let (announces_json, legacy_json) = (config.occi.announce_json, config.occi.legacy_json);
         let never_gone_for = config.occi.never_gone_for.clone();
-        let inner =
-            Inner { db, dispatch, models, default_appliance, public_url, announces_json, legacy_json, never_gone_for };
+        let inner = Inner {
+            db,
+            dispatch,
+            models,
+            default_appliance,
+            public_url,
+            announces_json,
+            legacy_json,
+            never_gone_for,
+            database_check: readiness::DatabaseCheck::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

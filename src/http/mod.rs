@@ -1,11 +1,22 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
+mod health;
+mod metrics;
 mod occi;
 mod principal;
+mod request_id;
 
 use std::{io, net::TcpListener, time::Duration};
 
-use actix_web::{App, HttpServer, dev::Server, http::header, middleware::DefaultHeaders, web};
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::Server,
+    http::{StatusCode, header},
+    middleware::{DefaultHeaders, from_fn},
+    web,
+};
+pub use metrics::Figures;
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 
@@ -21,11 +32,16 @@ const SHUTDOWN_SECONDS: u64 = 5;
 /// On every response: OCCI wants the versions there (GFD.223 section 5.3, GFD.222 rule R0402).
 const SERVER: &str = concat!("tombolo/", env!("CARGO_PKG_VERSION"), " OCCI/1.2 OCCI/1.1 OCCI-CRTP/1.1");
 
-/// The server on a bound socket; it runs when it is awaited.
+/// The server on a bound socket; it runs when it is awaited. The token says that it is going to end.
 ///
 /// # Errors
 /// The socket cannot be used.
-pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
+pub fn server(
+    broker: Broker,
+    listener: TcpListener,
+    figures: Figures,
+    shutdown: &CancellationToken,
+) -> io::Result<Server> {
     // rOCCI 4 asks for its own, older JSON wherever it reads that JSON is taken.
     let accepted = if broker.announces_json() {
         "text/plain, text/occi, text/uri-list, application/occi+json"
@@ -33,11 +49,18 @@ pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
         "text/plain, text/occi, text/uri-list"
     };
     let broker = web::Data::new(broker);
+    let (figures, shutdown) = (web::Data::new(figures), web::Data::new(shutdown.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
+            .app_data(figures.clone())
+            .app_data(shutdown.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)).add((header::ACCEPT, accepted)))
+            .wrap(from_fn(request_id::follow))
+            .route("/healthz", web::route().to(health::alive))
+            .route("/readyz", web::route().to(health::ready))
+            .route("/metrics", web::route().to(metrics::door))
             // OCCI's paths come from the model, not from a table: one door looks them up.
             .default_service(web::route().to(occi::door))
     });
@@ -48,4 +71,15 @@ pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)?
         .run())
+}
+
+/// An answer of a door that does not speak OCCI.
+fn plain(status: StatusCode, text: impl Into<String>) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(text.into())
+}
+
+fn not_allowed(methods: &'static str) -> HttpResponse {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("allowed are {methods}\n"));
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(methods));
+    response
 }

@@ -87,7 +87,8 @@ pub(super) fn connect(address: &str) -> Result<DbConnection, StoreError> {
     Address::parse(address).connect()
 }
 
-pub(super) fn migrate(address: &Address) -> Result<(), StoreError> {
+/// Brings the schema up to date, on a connection that is of use for more.
+pub(super) fn migrate(address: &Address) -> Result<DbConnection, StoreError> {
     let mut connection = address.connect()?;
     let outcome = match &mut connection {
         DbConnection::Postgres(connection) => {
@@ -98,7 +99,8 @@ pub(super) fn migrate(address: &Address) -> Result<(), StoreError> {
         }
         DbConnection::Sqlite(connection) => migrate_sqlite(connection),
     };
-    outcome.map_err(|error| StoreError::Migration(error.to_string()))
+    outcome.map_err(|error| StoreError::Migration(error.to_string()))?;
+    Ok(connection)
 }
 
 /// Commands beside a running server open the same file: the loser of a race sees "table exists" and looks again.

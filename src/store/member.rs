@@ -10,7 +10,7 @@ use super::{
 };
 
 /// A tenant: a class, a research group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(pub Uuid);
 
 /// A person or a service.

@@ -24,12 +24,24 @@ mod connection;
 mod db;
 pub mod entity;
 mod error;
+#[allow(dead_code, unused_imports, reason = "some of it is for commands yet to come")]
+pub mod event;
+#[allow(dead_code, reason = "as above")]
+pub mod idempotency;
 pub mod intent;
+#[allow(dead_code, reason = "as above")]
+mod ledger;
 pub mod member;
+pub mod orphan;
+pub mod readiness;
+pub mod replica;
+#[allow(dead_code, reason = "as above")]
+pub mod reservation;
 mod revision;
 mod row;
 pub mod saga;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod time;

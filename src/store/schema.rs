@@ -103,12 +103,18 @@ diesel::table! {
         attempts -> Integer,
         run_at -> BigInt,
         owner -> Nullable<Text>,
-        lease_until -> Nullable<BigInt>,
         fence -> BigInt,
         cancel_requested_at -> Nullable<BigInt>,
         error -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        site -> Text,
+        operation -> Text,
+        priority -> Integer,
+        expires_at -> Nullable<BigInt>,
+        begun_at -> Nullable<BigInt>,
+        asked_at -> Nullable<BigInt>,
+        request_id -> Nullable<Text>,
     }
 }
 
@@ -170,3 +176,72 @@ diesel::table! {
         revision -> BigInt,
     }
 }
+
+diesel::table! {
+    replicas (id) {
+        id -> Text,
+        beat -> BigInt,
+        started_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    watches (site) {
+        site -> Text,
+        owner -> Text,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> Text,
+        at -> BigInt,
+        kind -> Text,
+        project_id -> Nullable<Text>,
+        entity_id -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        body -> Text,
+        position -> Nullable<BigInt>,
+        seal -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    reservations (entity_id) {
+        entity_id -> Text,
+        project_id -> Text,
+        site -> Text,
+        machines -> BigInt,
+        cores -> BigInt,
+        memory_mib -> BigInt,
+        disk_bytes -> BigInt,
+        addresses -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (project_id, key) {
+        project_id -> Text,
+        key -> Text,
+        fingerprint -> Text,
+        answer -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    orphans (id) {
+        id -> Text,
+        site -> Text,
+        kind -> Text,
+        backend_id -> Text,
+        tag -> Text,
+        reason -> Text,
+        facts -> Text,
+        first_seen_at -> BigInt,
+        last_seen_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(intents, entities);
+diesel::allow_tables_to_appear_in_same_query!(sagas, replicas);

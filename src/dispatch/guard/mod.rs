@@ -30,11 +30,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::breaker::{self, Breaker, BreakerState, BreakerView, Permit, Refused};
-
-/// Seconds that calls took which reached the backend, by `site`, `call` and `outcome`.
-pub const CALL_SECONDS: &str = "tombolo_backend_call_seconds";
-/// How the breaker of a `site` stands: 0 closed, 1 half open, 2 open.
-pub const SITE_BREAKER: &str = "tombolo_site_breaker";
+use crate::measured::{BACKEND_CALL_SECONDS, SITE_BREAKER};
 
 /// A site's backend behind its breaker, with deadlines.
 pub struct Guarded {
@@ -73,15 +69,20 @@ impl Guarded {
         call: Call,
         work: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
-        let request = request::current();
+        // What a door serves right now calls backends on its behalf too.
+        let request = request::current().or_else(|| crate::request::current()?.parse().ok());
         let request_id = request.as_ref().map(request::RequestId::as_str);
         let span = tracing::debug_span!("backend call", site = %self.site, call = call.as_str(), request_id);
         let guarded = async {
             lease_check::may_call()?;
             let permit = self.permit(call).await?;
             self.perform(call, permit, work).await
-        };
-        guarded.instrument(span).await
+        }
+        .instrument(span);
+        match request {
+            Some(id) => request::scope(id, guarded).await,
+            None => guarded.await,
+        }
     }
 
     async fn permit(&self, call: Call) -> Result<Permit<'_>, BackendError> {
@@ -109,7 +110,7 @@ impl Guarded {
         let result = work.await;
         let labels =
             [("site", self.site.to_string()), ("call", call.as_str().into()), ("outcome", outcome(&result).into())];
-        metrics::histogram!(CALL_SECONDS, &labels).record(began.elapsed());
+        metrics::histogram!(BACKEND_CALL_SECONDS, &labels).record(began.elapsed());
         let was_probe = permit.is_probe();
         match &result {
             Ok(_) => permit.answered(),

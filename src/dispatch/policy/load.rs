@@ -59,6 +59,17 @@ impl OperationLoad {
     }
 }
 
+impl OperationLoad {
+    /// Notes how many were dispatched in the period that ends now.
+    pub fn set_started(&mut self, period: Period, count: u64) {
+        match period {
+            Period::Second => self.started_in_second = count,
+            Period::Minute => self.started_in_minute = count,
+            Period::Hour => self.started_in_hour = count,
+        }
+    }
+}
+
 /// What is going on at one site. Counted by the caller, who has the clock; see [`super::Policy::periods`] for the
 /// periods that need counting at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -150,8 +150,7 @@ async fn a_dead_site_is_logged_when_its_breaker_changes() {
     simulator.inject(Operation::Machines, Fault::Before(unreachable()), 5);
     simulator.inject(Operation::Describe, Fault::Before(unreachable()), 3);
     let guarded = guarded("lab", &simulator);
-    let id = "req-7".parse().unwrap();
-    backend::request::scope(id, async {
+    crate::request::scope("req-7", async {
         for _ in 0..1000 {
             let _ = guarded.machines().await;
             advance(Duration::from_millis(100)).await;
