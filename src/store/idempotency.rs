@@ -145,7 +145,7 @@ fn remove_some(connection: &mut DbConnection, now: Timestamp) -> Result<(), Stor
 }
 
 /// Removes keys that are too old, not many more than 256, and answers how many.
-fn remove_expired(connection: &mut DbConnection, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn remove_expired(connection: &mut DbConnection, now: Timestamp) -> Result<usize, StoreError> {
     let oldest = now.minus(REMEMBERED).0;
     let bound = idempotency_keys::table
         .filter(idempotency_keys::created_at.lt(oldest))

@@ -40,7 +40,7 @@ pub mod saga;
 mod schema;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 pub mod token;
 pub mod tombstone;
