@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "how a test fails")]
 
+mod backup;
 mod command_line;
 mod compute;
 mod conformance;
 mod durability;
+mod events;
 mod faults;
 mod image;
 mod link;
 mod login;
 mod machine;
 mod network;
+mod postgres;
 mod query;
 mod security_group;
 mod server;
