@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "how a test fails")]
 
+mod backup;
 mod command_line;
 mod compute;
 mod conformance;
 mod durability;
+mod events;
 mod faults;
 mod health;
 mod image;
@@ -14,6 +16,7 @@ mod login;
 mod machine;
 mod metrics;
 mod network;
+mod postgres;
 mod query;
 mod request_id;
 mod security_group;
