@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 use tokio::sync::Semaphore;
 
 use super::{
-    DbConnection, StoreError, Topic,
+    DbConnection, EventBell, StoreError, Topic,
     connection::{Address, migrate},
     event,
     revision::{self, Reader},
@@ -50,6 +50,7 @@ pub struct Db {
     turns: Arc<Semaphore>,
     sqlite: Option<Arc<Sqlite>>,
     tokens: Arc<LiveTokens>,
+    bell: EventBell,
 }
 
 /// What only a database in a file has.
@@ -88,7 +89,12 @@ impl Db {
             sqlite = Some(Arc::new(Sqlite { writer, address, brief: Default::default() }));
         }
         let turns = Arc::new(Semaphore::new(CONNECTIONS as usize));
-        Ok(Self { pool, turns, sqlite, tokens: Arc::new(LiveTokens::default()) })
+        Ok(Self { pool, turns, sqlite, tokens: Arc::new(LiveTokens::default()), bell: EventBell::default() })
+    }
+
+    /// Whoever seals events rings it, and whoever waits for them listens.
+    pub fn event_bell(&self) -> &EventBell {
+        &self.bell
     }
 
     /// Runs queries that only read, on a thread for blocking.
