@@ -98,3 +98,57 @@ fn not_allowed(methods: &'static str) -> HttpResponse {
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(methods));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, io::Write, net::TcpStream, sync::Arc};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Says when it is dropped.
+    struct Dropped(Arc<Notify>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+
+    #[actix_web::test]
+    async fn who_takes_nothing_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        give_up_on_stalled(&listener, Duration::from_millis(500)).unwrap();
+        let gone = Arc::new(Notify::new());
+        let endless = {
+            let gone = Arc::clone(&gone);
+            move || {
+                let held = Dropped(Arc::clone(&gone));
+                async move {
+                    let body = futures_util::stream::repeat_with(move || {
+                        let _held = &held;
+                        Ok::<_, Infallible>(web::Bytes::from_static(&[b'x'; 16 << 10]))
+                    });
+                    HttpResponse::Ok().streaming(body)
+                }
+            }
+        };
+        let server = HttpServer::new(move || App::new().default_service(web::route().to(endless.clone())))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
+        let handle = server.handle();
+        let running = tokio::spawn(server);
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        // The client is there, and reads nothing.
+        gone.notified().await;
+        handle.stop(false).await;
+        running.await.unwrap().unwrap();
+        drop(client);
+    }
+}

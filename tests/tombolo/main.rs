@@ -6,6 +6,7 @@ mod command_line;
 mod compute;
 mod conformance;
 mod durability;
+mod events;
 mod faults;
 mod health;
 mod image;
