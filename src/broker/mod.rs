@@ -5,6 +5,7 @@ mod compute;
 mod creation;
 mod entity;
 mod error;
+mod events;
 mod ip_reservation;
 mod link;
 mod listing;
@@ -23,6 +24,9 @@ pub use action::Acted;
 pub use creation::Address;
 pub use entity::Shown;
 pub use error::BrokerError;
+#[cfg(test)]
+pub use events::ToldEntity;
+pub use events::{EventsRead, ToldEvent};
 pub use listing::{Listing, MOST_AT_ONCE, Page, Selected};
 use model::Models;
 pub use readiness::Readiness;

@@ -27,6 +27,7 @@ pub mod entity;
 mod error;
 #[allow(dead_code, reason = "some of it is for sagas yet to come")]
 pub mod event;
+mod event_bell;
 #[allow(dead_code, reason = "as above")]
 pub mod idempotency;
 pub mod intent;
@@ -55,5 +56,6 @@ pub use cached::Cached;
 pub use connection::DbConnection;
 pub use db::Db;
 pub use error::StoreError;
+pub use event_bell::EventBell;
 pub use revision::Topic;
 pub use time::Timestamp;

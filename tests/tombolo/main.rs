@@ -7,6 +7,7 @@ mod command_line;
 mod compute;
 mod conformance;
 mod durability;
+mod event_log;
 mod events;
 mod faults;
 mod health;
