@@ -3,10 +3,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
+use disk_image::ContentDigest;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::{Course, Operation, Simulator, State, images::Received, interfaces::PluggedInterface, name, unknown};
+use super::{
+    Course, Operation, Simulator, State,
+    images::{MarkedDisk, Received},
+    interfaces::PluggedInterface,
+    shelf::Object,
+    unknown,
+};
 use crate::{
     Addresses, Attachment, Backend, BackendError, Description, Endpoint, ImageOffer, IntentTag, Listing, Machine,
     MachineId, MachineSize, MachineSpec, MachineState, Networks, Progress, RestartMethod, SaveMethod, SavedDisk,
@@ -22,6 +29,25 @@ pub(super) struct SimulatedMachine {
     pub(super) attachments: Vec<Attachment>,
     pub(super) interfaces: Vec<PluggedInterface>,
     pub(super) security_groups: BTreeSet<SecurityGroupId>,
+    /// Seems to fail and to recover; rare, so not to cost every machine its room.
+    flapping: Option<Box<Flapping>>,
+    /// Lists cannot show it.
+    pub(super) garbled: bool,
+}
+
+struct Flapping {
+    since: Instant,
+    period: Duration,
+}
+
+impl Object for SimulatedMachine {
+    type Id = MachineId;
+
+    const PREFIX: &'static str = "sim";
+
+    fn tag(&self) -> IntentTag {
+        self.spec.tag
+    }
 }
 
 impl SimulatedMachine {
@@ -34,11 +60,32 @@ impl SimulatedMachine {
             attachments: Vec::new(),
             interfaces: Vec::new(),
             security_groups: BTreeSet::new(),
+            flapping: None,
+            garbled: false,
         }
     }
 
-    fn facts(&self, now: Instant) -> Machine {
+    /// What it is called at the moment, which is not always what it is.
+    fn apparent(&self, now: Instant) -> (MachineState, Option<String>) {
         let state = self.course.at(now);
+        let flapping = self.flapping.as_ref().filter(|_| state == MachineState::Running);
+        let turns = flapping.map_or(0, |flapping| {
+            now.saturating_duration_since(flapping.since).as_nanos() / flapping.period.as_nanos().max(1)
+        });
+        if turns % 2 == 1 {
+            (MachineState::Failed, Some("it flaps to order".into()))
+        } else {
+            (state, self.detail.clone())
+        }
+    }
+
+    /// Lets it seem to fail after a period, to recover after another, and so on; no period ends it.
+    pub(super) fn flap(&mut self, period: Duration, now: Instant) {
+        self.flapping = (!period.is_zero()).then(|| Box::new(Flapping { since: now, period }));
+    }
+
+    pub(super) fn facts(&self, now: Instant) -> Machine {
+        let (state, detail) = self.apparent(now);
         let running = state == MachineState::Running;
         let endpoints = if running {
             vec![Endpoint { service: "ssh".into(), host: "127.0.0.1".into(), port: 22 }]
@@ -49,7 +96,7 @@ impl SimulatedMachine {
             id: self.id.clone(),
             tag: self.spec.tag,
             state,
-            detail: self.detail.clone(),
+            detail,
             endpoints,
             console: None,
             guest_answers: Some(running),
@@ -171,18 +218,61 @@ impl State {
     }
 
     fn create_machine(&mut self, spec: &MachineSpec, now: Instant) -> Result<Machine, BackendError> {
-        let id: MachineId = name("sim", spec.tag)?;
-        if let Some(existing) = self.machines.get(&id) {
+        if self.behaviour.idempotent_create
+            && let Some(existing) = self.machines.oldest(spec.tag)?
+        {
             return Ok(existing.facts(now));
         }
         self.admit(size_of(spec))?;
         if !self.images.holds(&spec.image) {
             return Err(BackendError::NotFound(format!("image {}", spec.image)));
         }
-        let machine = SimulatedMachine::building(id.clone(), spec.clone(), now + self.behaviour.delays.boot);
+        self.add_machine(spec.clone(), now, now + self.behaviour.delays.boot)
+    }
+
+    pub(super) fn add_machine(
+        &mut self,
+        spec: MachineSpec,
+        now: Instant,
+        running_at: Instant,
+    ) -> Result<Machine, BackendError> {
+        let id = self.machines.fresh_name(spec.tag)?;
+        let machine = SimulatedMachine::building(id.clone(), spec, running_at);
         let facts = machine.facts(now);
-        self.machines.insert(id, machine);
+        self.machines.insert(id, machine, now);
         Ok(facts)
+    }
+}
+
+impl Simulator {
+    /// A saved disk that has not been read yet.
+    pub(super) async fn save_marked(&self, id: &MachineId, method: SaveMethod) -> Result<MarkedDisk, BackendError> {
+        let visited = self.begin(Operation::Save).await?;
+        let (disk, pause) = {
+            let mut state = self.lock();
+            let delays = state.behaviour.delays;
+            let machine = state.machine_mut(id)?;
+            machine.save(method, Instant::now(), delays.boot)?;
+            let image = machine.spec.image;
+            (state.images.marked(&image, format!("saved from {id}"))?, delays.save)
+        };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        visited.answer(disk)
+    }
+
+    /// Takes an image by its name and size, without its bytes.
+    pub(super) async fn hold_image(&self, digest: ContentDigest, size: u64) -> Result<(), BackendError> {
+        let visited = self.begin(Operation::ProvideImage).await?;
+        if !self.holds_image(&digest) {
+            let pause = self.lock().behaviour.delays.image;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            self.lock().images.insert(digest, size, Received::nothing());
+        }
+        visited.answer(())
     }
 }
 
@@ -200,7 +290,7 @@ impl Backend for Simulator {
     }
 
     async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError> {
-        let after = self.begin(Operation::ProvideImage).await?;
+        let visited = self.begin(Operation::ProvideImage).await?;
         if !self.holds_image(&offer.digest) {
             let mut stream = offer.source.stream();
             let mut received = Received::nothing();
@@ -219,9 +309,9 @@ impl Backend for Simulator {
                     offer.digest, received.size, offer.size
                 )));
             }
-            self.lock().images.insert(offer, received);
+            self.lock().images.insert(offer.digest, offer.size, received);
         }
-        after.answer(())
+        visited.answer(())
     }
 
     async fn create(&self, spec: &MachineSpec) -> Result<Machine, BackendError> {
@@ -233,13 +323,15 @@ impl Backend for Simulator {
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError> {
-        let find = |state: &mut State, now| Ok(state.machines.get(&name("sim", tag)?).map(|found| found.facts(now)));
+        let find = |state: &mut State, now| {
+            let found = state.machines.find(tag, now, state.behaviour.listing_lag)?;
+            Ok(found.map(|found| found.facts(now)))
+        };
         self.perform(Operation::FindByTag, find).await
     }
 
     async fn machines(&self) -> Result<Listing<Machine>, BackendError> {
-        let list = |state: &mut State, now| Ok(state.machines.values().map(|machine| machine.facts(now)).collect());
-        self.perform(Operation::Machines, list).await
+        self.perform(Operation::Machines, |state, now| Ok(state.list_machines(now))).await
     }
 
     async fn start(&self, id: &MachineId) -> Result<(), BackendError> {
@@ -285,18 +377,7 @@ impl Backend for Simulator {
     }
 
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError> {
-        let save = |state: &mut State, now| {
-            let delays = state.behaviour.delays;
-            let machine = state.machine_mut(id)?;
-            machine.save(method, now, delays.boot)?;
-            let image = machine.spec.image;
-            Ok((state.images.marked(&image, &format!("saved from {id}"))?, delays.save))
-        };
-        let (disk, pause) = self.perform(Operation::Save, save).await?;
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        Ok(disk)
+        Ok(self.save_marked(id, method).await?.into())
     }
 
     fn volumes(&self) -> Option<&dyn Volumes> {
@@ -317,7 +398,7 @@ impl Backend for Simulator {
 
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError> {
         let delete = |state: &mut State, _| {
-            state.machines.remove(id);
+            state.remove_machine(id);
             Ok(())
         };
         self.perform(Operation::Delete, delete).await

@@ -8,6 +8,7 @@ mod liar;
 mod lie;
 mod listing;
 mod machines;
+mod mishaps;
 mod networks;
 mod request;
 mod security_groups;
