@@ -6,7 +6,7 @@ use disk_image::ContentDigest;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Operation, Simulator, State,
+    Operation, Parts, Simulator, State,
     shelf::{Object, Shelf},
 };
 use crate::{IntentTag, MachineSpec, NetworkSpec, VolumeSpec, request::RequestId};
@@ -158,6 +158,12 @@ impl Simulator {
             inventory.applied_groups += machine.security_groups.len();
         }
         inventory
+    }
+
+    /// Which optional parts of the contract it has.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        self.lock().behaviour.parts
     }
 
     /// Whether the image was delivered.

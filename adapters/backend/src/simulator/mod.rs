@@ -4,6 +4,7 @@
 mod address_range;
 mod addresses;
 mod behaviour;
+mod command;
 mod images;
 mod inspection;
 mod interfaces;
@@ -14,6 +15,7 @@ mod mishaps;
 mod networks;
 mod security_groups;
 mod shelf;
+pub mod socket;
 mod traffic;
 mod volumes;
 
@@ -25,6 +27,7 @@ use std::{
 
 use addresses::SimulatedAddress;
 pub use behaviour::{Behaviour, Delays, Fault, Operation, Parts};
+pub use command::Command;
 use images::Images;
 pub use inspection::{Inventory, ObjectKind, TaggedObject};
 use joins::Joins;
