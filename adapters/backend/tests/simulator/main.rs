@@ -12,6 +12,7 @@ mod mishaps;
 mod networks;
 mod request;
 mod security_groups;
+mod socket;
 mod volumes;
 
 use std::{io, net::IpAddr, path::Path, sync::Arc};
