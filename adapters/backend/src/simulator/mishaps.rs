@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Fault, Operation, Simulator, machines::SimulatedMachine};
+use super::{Fault, Operation, Simulator, machine::SimulatedMachine};
 use crate::{BackendError, IntentTag, InterfaceTarget, MachineId, MachineSpec, MachineState};
 
 impl Simulator {
@@ -30,7 +30,7 @@ impl Simulator {
         self.change(|behaviour| behaviour.connections_refused = refused);
     }
 
-    /// Ends what was ordered to go wrong and has not yet: faults, slowness, lag, stale and spoiled lists, refusals. What
+    /// Ends what was ordered to go wrong: faults, slowness, lag, stale and spoiled lists, refusals. What
     /// has befallen objects stays.
     pub fn heal(&self) {
         self.forget_lists();
