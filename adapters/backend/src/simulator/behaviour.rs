@@ -176,6 +176,6 @@ pub enum Fault {
     After(BackendError),
     /// Everything has happened, but the caller hears [`BackendError::Unreachable`].
     AnswerLost,
-    /// Never answers.
+    /// Never answers, and nothing happens.
     Hang,
 }

@@ -61,6 +61,8 @@ pub struct Inventory {
     pub total_calls: u64,
     /// The most calls of each kind that were under way at the same time.
     pub most_at_once: BTreeMap<Operation, usize>,
+    /// The calls under way at this moment.
+    pub under_way: usize,
     /// The tags that more than one object carries.
     pub duplicates: Vec<IntentTag>,
 }
@@ -149,6 +151,7 @@ impl Simulator {
             calls: state.traffic.iter().map(|(operation, count)| (operation, count.calls)).collect(),
             total_calls: state.traffic.all().calls,
             most_at_once: state.traffic.iter().map(|(operation, count)| (operation, count.most_at_once)).collect(),
+            under_way: state.traffic.all().under_way,
             duplicates: state.duplicates(),
             ..Inventory::default()
         };

@@ -5,6 +5,7 @@ mod address_range;
 mod addresses;
 mod behaviour;
 mod command;
+mod hanging;
 mod images;
 mod inspection;
 mod interfaces;
@@ -96,7 +97,7 @@ impl Simulator {
             Some(Fault::Before(error)) => return Err(error),
             Some(Fault::After(error)) => Some(error),
             Some(Fault::AnswerLost) => Some(BackendError::Unreachable("the answer was lost".into())),
-            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Hang) => return Err(hanging::hang().await),
             None => None,
         };
         Ok(Visited { told, _visit: visit })

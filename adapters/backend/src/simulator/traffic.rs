@@ -15,7 +15,7 @@ pub(super) struct Traffic {
 #[derive(Default)]
 pub(super) struct Count {
     pub(super) calls: u64,
-    under_way: usize,
+    pub(super) under_way: usize,
     pub(super) most_at_once: usize,
     pub(super) last_request: Option<RequestId>,
 }

@@ -128,6 +128,34 @@ async fn a_call_that_arrived_is_finished_without_its_caller() {
 }
 
 #[tokio::test]
+async fn a_call_that_hangs_ends_with_its_caller() {
+    let service = Service::of(Simulator::default());
+    let (client, staying) = (service.client(), service.client());
+    staying.describe().await.unwrap();
+    service.simulator.inject(Operation::Describe, Fault::Hang, 1200);
+    for caller in [client.clone(), staying.clone()] {
+        for _ in 0..100 {
+            let calls = service.simulator.calls(Operation::Describe);
+            let call = caller.clone();
+            let call = tokio::spawn(async move { call.describe().await });
+            until(async || service.simulator.calls(Operation::Describe) > calls).await;
+            call.abort();
+            // On a connection that stays.
+            until(async || service.simulator.inventory().under_way == 0).await;
+        }
+    }
+    assert_eq!(service.simulator.most_at_once(Operation::Describe), 1, "those that have gone are not counted");
+    let hanging = tokio::spawn({
+        let client = client.clone();
+        async move { futures_util::future::join_all((0..100).map(|_| client.describe())).await }
+    });
+    until(async || service.simulator.inventory().under_way == 100).await;
+    hanging.abort();
+    drop(client);
+    until(async || service.simulator.inventory().under_way == 0).await;
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_unreachable_and_made_anew() {
     let mut service = Service::of(Simulator::default());
     let (client, control) = (service.client(), service.control());

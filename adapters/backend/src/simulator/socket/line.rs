@@ -79,13 +79,17 @@ impl Waiting {
 
 /// A call that waits; it waits no more when its caller has gone.
 struct Ticket<'a> {
-    waiting: &'a Waiting,
+    open: &'a Open,
     number: u64,
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.waiting.leave(self.number);
+        if self.open.waiting.leave(self.number).is_some() {
+            // Only calls that hang need to know it; where there is no room for it now, they learn it from the end of
+            // the connection.
+            let _ = self.open.frames.try_send(Frame { number: self.number, body: Vec::new() });
+        }
     }
 }
 
@@ -109,7 +113,7 @@ impl Line {
 
     async fn connected(&self) -> Answer<Arc<Open>> {
         let mut open = self.open.lock().await;
-        if let Some(open) = open.as_ref().filter(|open| !open.waiting.is_over()) {
+        if let Some(open) = open.as_ref().filter(|open| !open.is_over()) {
             return Ok(Arc::clone(open));
         }
         let connected = timeout(CONNECT, UnixStream::connect(&self.path)).await;
@@ -149,10 +153,15 @@ impl Open {
         Self { frames, waiting, last_number: AtomicU64::new(0), tasks }
     }
 
+    /// Nobody reads or writes any more, be it that their runtime has ended.
+    fn is_over(&self) -> bool {
+        self.frames.is_closed() || self.waiting.is_over()
+    }
+
     async fn exchange(&self, body: Vec<u8>) -> Option<Vec<u8>> {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed);
         let answer = self.waiting.enter(number)?;
-        let _ticket = Ticket { waiting: &self.waiting, number };
+        let _ticket = Ticket { open: self, number };
         self.frames.send(Frame { number, body }).await.ok()?;
         answer.await.ok()
     }
