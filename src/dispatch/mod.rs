@@ -1,7 +1,9 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
+mod breaker;
 mod change;
 mod delivery;
+mod guard;
 mod image;
 mod ledger;
 mod link;

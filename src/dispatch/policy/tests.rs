@@ -112,6 +112,7 @@ fn the_default_is_understood_and_removals_never_expire() {
     let default = policy(DEFAULT);
     assert_eq!(default, Policy::default());
     assert_eq!(default.text(), DEFAULT);
+    assert!(include_str!("../../../docs/operating.md").contains(&format!("policy = \"\"\"\n{DEFAULT}\"\"\"")));
     assert_eq!(default.time_to_live("lab", Operation::Create), Some(Duration::from_secs(3600)));
     assert_eq!(default.time_to_live("lab", Operation::Remove), None);
     let (user, internal) = room(&default, Operation::Remove, &busy(Operation::Create, 64, 0));
