@@ -13,6 +13,7 @@ mod model;
 mod network;
 mod placement;
 mod readiness;
+mod repetition;
 mod security_group;
 mod storage;
 mod update;
@@ -30,6 +31,7 @@ pub use events::{EventsRead, ToldEvent};
 pub use listing::{Listing, MOST_AT_ONCE, Page, Selected};
 use model::Models;
 pub use readiness::Readiness;
+pub use repetition::Repeatable;
 pub use update::Membership;
 
 use occi_schema::Mode;

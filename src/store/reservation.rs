@@ -140,7 +140,10 @@ pub fn release(connection: &mut DbConnection, entity: EntityId) -> Result<Usage,
 }
 
 /// What is reserved for the entity, which nobody else changes until the transaction ends.
-fn lock(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
+///
+/// # Errors
+/// The database failed.
+pub fn lock(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
     let query = reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(AMOUNTS);
     Ok(match connection {
         DbConnection::Postgres(connection) => query.for_update().get_result(connection).optional()?,
