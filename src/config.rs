@@ -190,6 +190,11 @@ pub enum AdapterConfig {
         #[serde(default = "simulated_boot")]
         boot_milliseconds: u64,
     },
+    /// A simulator in another process, which outlives this one: for tests of several brokers.
+    SimulatorSocket {
+        /// Its Unix socket.
+        socket: PathBuf,
+    },
 }
 
 fn simulated_boot() -> u64 {

@@ -13,7 +13,11 @@ use occi_schema::{
 };
 use tokio::time::Instant;
 
-use super::{Broker, BrokerError, Selected, Shown, storage};
+use super::{
+    Broker, BrokerError, Selected, Shown,
+    repetition::{self, Acceptance, Repeatable},
+    storage,
+};
 use crate::{
     dispatch::{self, Before, Change, Planner, PowerAction, SaveOrder, policy::Operation},
     login::Principal,
@@ -72,15 +76,23 @@ impl Broker {
         id: EntityId,
         term: &str,
         request: &ActionRequest,
+        repeatable: Option<&Repeatable>,
     ) -> Result<Acted, BrokerError> {
         let model = self.present_to(principal).await?.model;
+        if let Some(answer) = self.answered(principal, repeatable).await? {
+            return self.acted_before(principal, id, &model, &answer).await;
+        }
         let entity = self.find(principal, id).await?;
         let accepted = self.examine(&model, entity, term, request)?;
         let template = match &accepted.deed {
             Deed::Save(order) => Some(order.appliance.clone()),
             _ => None,
         };
-        self.carry_out_all(principal, term, vec![accepted]).await?;
+        let answer = serde_json::to_string(&template).map_err(|error| BrokerError::Internal(error.to_string()))?;
+        let acceptance = self.carry_out_all(principal, term, vec![accepted], repeatable.cloned(), answer).await?;
+        if let Acceptance::Before(answer) = acceptance {
+            return self.acted_before(principal, id, &model, &answer).await;
+        }
         match template {
             Some(draft) => self.saved(id, &model, &draft).await,
             None => self.show(principal, id).await.map(Acted::Entity),
@@ -97,7 +109,11 @@ impl Broker {
         selected: &Selected,
         term: &str,
         request: &ActionRequest,
+        repeatable: Option<&Repeatable>,
     ) -> Result<(), BrokerError> {
+        if self.answered(principal, repeatable).await?.is_some() {
+            return Ok(());
+        }
         let model = self.present_to(principal).await?.model;
         let mut members = self.members(principal, selected).await?;
         // To start a class means that all run then; a test tool of the working group asks for just that (C-245).
@@ -106,7 +122,23 @@ impl Broker {
         }
         let accepted = members.into_iter().map(|entity| self.examine(&model, entity, term, request));
         let accepted = accepted.collect::<Result<Vec<_>, _>>()?;
-        self.carry_out_all(principal, term, accepted).await
+        self.carry_out_all(principal, term, accepted, repeatable.cloned(), "null".into()).await.map(|_| ())
+    }
+
+    /// The answer to an action that was accepted before.
+    async fn acted_before(
+        &self,
+        principal: &Principal,
+        id: EntityId,
+        model: &Model,
+        answer: &str,
+    ) -> Result<Acted, BrokerError> {
+        let template: Option<ApplianceDraft> =
+            serde_json::from_str(answer).map_err(|error| BrokerError::Internal(error.to_string()))?;
+        match template {
+            Some(draft) => self.saved(id, model, &draft).await,
+            None => self.show(principal, id).await.map(Acted::Entity),
+        }
     }
 
     fn examine(
@@ -131,20 +163,29 @@ impl Broker {
         principal: &Principal,
         term: &str,
         accepted: Vec<Accepted>,
-    ) -> Result<(), BrokerError> {
+        repeatable: Option<Repeatable>,
+        answer: String,
+    ) -> Result<Acceptance, BrokerError> {
         let (count, action) = (accepted.len(), term.to_owned());
         let queued: Vec<_> = accepted.iter().map(|one| (one.entity.site.clone(), one.deed.operation())).collect();
         for (site, operation) in &queued {
             self.inner.dispatch.admit(site, *operation)?;
         }
-        let planner = self.inner.dispatch.planner();
-        self.inner
+        let (planner, project) = (self.inner.dispatch.planner(), principal.project);
+        let acceptance = self
+            .inner
             .db
-            .write(move |connection| accepted.iter().try_for_each(|one| one.plan(connection, &planner, &action)))
+            .write(move |connection| {
+                let acceptance = repetition::take(connection, project, repeatable.as_ref(), &answer)?;
+                if matches!(acceptance, Acceptance::Now) {
+                    accepted.iter().try_for_each(|one| one.plan(connection, &planner, &action))?;
+                }
+                Ok(acceptance)
+            })
             .await?;
         queued.iter().for_each(|(site, operation)| self.inner.dispatch.wake(site, *operation));
         tracing::info!(user = %principal.user_name, action = %term, count, "accepted an action");
-        Ok(())
+        Ok(acceptance)
     }
 
     /// The template as it will be, when it can be used or when that takes long.

@@ -14,6 +14,7 @@ use super::{
     model::Present,
     network,
     placement::{self, Demand, Place},
+    repetition::{self, Acceptance, Repeatable},
     security_group, storage,
 };
 use crate::{
@@ -72,7 +73,11 @@ impl Broker {
         principal: &Principal,
         address: Address<'_>,
         requests: &[EntityRequest],
+        repeatable: Option<&Repeatable>,
     ) -> Result<Vec<String>, BrokerError> {
+        if let Some(answer) = self.answered(principal, repeatable).await? {
+            return from_answer(&answer);
+        }
         if requests.is_empty() || requests.len() > MOST {
             return Err(BrokerError::Invalid(format!(
                 "one request creates 1 to {MOST} entities, not {}",
@@ -91,27 +96,47 @@ impl Broker {
             let kind = entity.kind.term();
             tracing::info!(user = %principal.user_name, id = %entity.id, kind, site = %entity.site, "accepting an entity");
         }
-        self.accept(candidates).await?;
-        Ok(locations)
+        let answer = serde_json::to_string(&locations).map_err(|error| BrokerError::Internal(error.to_string()))?;
+        match self.accept(principal, candidates, repeatable.cloned(), answer).await? {
+            Acceptance::Now => Ok(locations),
+            Acceptance::Before(answer) => from_answer(&answer),
+        }
     }
 
     /// Writes all candidates in one transaction.
     ///
     /// # Errors
     /// [`BrokerError::Conflict`] when somebody was faster.
-    pub(super) async fn accept(&self, candidates: Vec<Candidate>) -> Result<(), BrokerError> {
+    async fn accept(
+        &self,
+        principal: &Principal,
+        candidates: Vec<Candidate>,
+        repeatable: Option<Repeatable>,
+        answer: String,
+    ) -> Result<Acceptance, BrokerError> {
         let queued: Vec<_> = candidates.iter().map(Candidate::queued).collect();
         for (site, operation) in &queued {
             self.inner.dispatch.admit(site, *operation)?;
         }
         let planner = self.inner.dispatch.planner();
-        let written = self.inner.db.write(move |connection| write(connection, &planner, &candidates)).await;
-        match written {
+        let project = principal.project;
+        let write = move |connection: &mut DbConnection| match repetition::take(
+            connection,
+            project,
+            repeatable.as_ref(),
+            &answer,
+        )? {
+            Acceptance::Now => write(connection, &planner, &candidates).map(|()| Acceptance::Now),
+            before => Ok(before),
+        };
+        match self.inner.db.write(write).await {
             Err(error) if error.is_duplicate() => Err(BrokerError::Conflict("this id is taken".into())),
             written => {
-                written?;
-                queued.iter().for_each(|(site, operation)| self.inner.dispatch.wake(site, *operation));
-                Ok(())
+                let acceptance = written?;
+                if matches!(acceptance, Acceptance::Now) {
+                    queued.iter().for_each(|(site, operation)| self.inner.dispatch.wake(site, *operation));
+                }
+                Ok(acceptance)
             }
         }
     }
@@ -286,6 +311,11 @@ pub(super) fn write(
         planner.plan_making(connection, entity, order)?;
     }
     Ok(())
+}
+
+/// The paths of what an earlier request has created.
+fn from_answer(answer: &str) -> Result<Vec<String>, BrokerError> {
+    serde_json::from_str(answer).map_err(|error| BrokerError::Internal(format!("an answer is unreadable: {error}")))
 }
 
 fn to_json(value: Result<serde_json::Value, serde_json::Error>) -> Result<serde_json::Value, BrokerError> {

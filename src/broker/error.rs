@@ -3,6 +3,9 @@ use thiserror::Error;
 
 use crate::{dispatch::QueueFull, store::StoreError};
 
+/// Seconds after which a database in trouble may be well again.
+const DATABASE_RETRY: u32 = 5;
+
 /// Why a request is not carried out, sorted by what the client should do next.
 #[derive(Debug, Error)]
 pub enum BrokerError {
@@ -32,6 +35,9 @@ pub enum BrokerError {
         /// After how many seconds a new try is worth it.
         retry_after: u32,
     },
+    /// A key was used for another request before.
+    #[error("{0}")]
+    DifferentRequest(String),
     /// So many entities are not done at once.
     #[error("more than {0} entities are meant; name fewer, or filter")]
     TooMany(usize),
@@ -50,6 +56,12 @@ impl From<StoreError> for BrokerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(reason) => Self::Conflict(reason),
+            StoreError::Different(_) => Self::DifferentRequest(error.to_string()),
+            error if error.is_passing() => {
+                tracing::error!(%error, "the database is in trouble");
+                let reason = "the broker's database is in trouble; nothing was done".to_owned();
+                Self::Unavailable { reason, retry_after: DATABASE_RETRY }
+            }
             error => Self::Store(error),
         }
     }

@@ -1,8 +1,10 @@
 //! One file per subcommand.
 
+mod backup;
 mod catalog;
 mod data_dir;
 mod doctor;
+mod events;
 mod image;
 mod interrupt;
 mod node;
@@ -10,6 +12,7 @@ mod occi;
 mod saga;
 mod serve;
 mod token;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -58,6 +61,15 @@ enum Command {
     /// Show long requests that are under way
     #[command(subcommand)]
     Saga(saga::SagaCommand),
+    /// List what has happened, and find out whether the log of it was changed
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Show what each project takes at present
+    Usage(usage::UsageArgs),
+    /// Copy the database into a new file
+    Backup(backup::BackupArgs),
+    /// Put a copy of the database in its place
+    Restore(backup::RestoreArgs),
     /// Test an OCCI server, this one or any other
     #[command(subcommand)]
     Occi(occi::OcciCommand),
@@ -80,6 +92,10 @@ impl Cli {
             Command::Image(command) => return image::run(command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
+            Command::Events(command) => return events::run(&config, command).await,
+            Command::Usage(args) => usage::run(&config, &args).await,
+            Command::Backup(args) => return backup::backup(&config, &args).await,
+            Command::Restore(args) => return backup::restore(&config, &args).await,
             Command::Occi(command) => occi::run(command).await,
             Command::Doctor(args) => doctor::run(&config, &args).await,
         }?;

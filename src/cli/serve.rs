@@ -60,6 +60,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     }
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
+    tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
     let broker = Broker::new(db, dispatch, &config)?;
     tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
     let server = http::server(broker, listener, http::Figures::new(figures, &config.metrics), &shutdown)?;

@@ -108,7 +108,7 @@ pub fn vanished(connection: &mut DbConnection, entity: &Entity) -> Result<(), St
 /// The database failed.
 pub fn returned(connection: &mut DbConnection, entity: &Entity, order: &Order) -> Result<(), StoreError> {
     let usage = usage(order);
-    if usage == Usage::default() || reservation::of_entity(connection, entity.id)?.is_some() {
+    if usage == Usage::default() || reservation::lock(connection, entity.id)?.is_some() {
         return Ok(());
     }
     reservation::make(connection, entity.id, entity.project, &entity.site, usage)?;

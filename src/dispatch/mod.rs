@@ -3,7 +3,6 @@
 mod breaker;
 mod change;
 mod delivery;
-#[cfg_attr(not(test), expect(dead_code, reason = "stands before every backend once sites are connected through it"))]
 mod guard;
 mod image;
 mod ledger;
@@ -86,7 +85,7 @@ impl Dispatch {
 
     /// Writes plans down on behalf of the present request.
     pub fn planner(&self) -> Planner {
-        Planner::new(Arc::clone(&self.queue), None)
+        Planner::new(Arc::clone(&self.queue), crate::request::current())
     }
 
     /// Whether the site's queue takes one more request of a client. Asks nobody, so it costs nothing.
@@ -131,9 +130,8 @@ pub fn leads_to_running(saga: &crate::store::saga::Saga) -> bool {
 async fn seal(db: &Db, shutdown: &CancellationToken) {
     while !shutdown.is_cancelled() {
         match db.write_locking(|connection| event::seal(connection, MOST_SEALED)).await {
-            // There may be more.
-            Ok(sealed) if sealed > 0 => {}
-            Ok(_) => {}
+            Ok(0) => {}
+            Ok(_) => db.event_bell().ring(),
             Err(error) => tracing::warn!(%error, "events could not be sealed"),
         }
         tokio::select! {

@@ -8,11 +8,11 @@ use std::{
 
 use backend::{
     Backend, Description,
-    simulator::{Behaviour, Simulator},
+    simulator::{Behaviour, Simulator, socket::SimulatorClient},
 };
 use node_adapter::{NodeAddress, NodeBackend};
 
-use super::delivery::Deliveries;
+use super::{delivery::Deliveries, guard::Guarded};
 use crate::config::{AdapterConfig, SiteConfig};
 
 /// What is known of a site at present.
@@ -30,8 +30,9 @@ pub enum SiteView {
 pub struct Site {
     /// Its name in configuration, placement and log.
     pub name: String,
-    /// The adapter.
+    /// The adapter, guarded: no call without a right to it, none without an end, none to a backend that is silent.
     pub backend: Arc<dyn Backend>,
+    guarded: Arc<Guarded>,
     /// How long the backend may keep from us what it was asked to make and did not answer.
     pub sighting_delay: Duration,
     /// Images on their way.
@@ -42,8 +43,11 @@ pub struct Site {
 impl Site {
     /// A site whose backend has not been asked yet.
     pub fn new(name: impl Into<String>, backend: Arc<dyn Backend>) -> Self {
+        let name = name.into();
+        let guarded = Arc::new(Guarded::new(name.as_str(), backend));
+        let backend: Arc<dyn Backend> = Arc::clone(&guarded) as _;
         let view = RwLock::new(SiteView::Unknown);
-        Self { name: name.into(), backend, sighting_delay: Duration::ZERO, deliveries: Deliveries::default(), view }
+        Self { name, backend, guarded, sighting_delay: Duration::ZERO, deliveries: Deliveries::default(), view }
     }
 
     /// A site whose backend may keep from us for so long what it was asked to make and did not answer.
@@ -93,6 +97,7 @@ impl Sites {
                 AdapterConfig::Node { url, token } => {
                     node(NodeAddress::Tcp { url: url.clone(), token: token.clone() }, &site.name)?
                 }
+                AdapterConfig::SimulatorSocket { socket } => Arc::new(SimulatorClient::new(socket)),
                 AdapterConfig::Simulator { boot_milliseconds } => {
                     let mut behaviour = Behaviour::default();
                     behaviour.delays.boot = Duration::from_millis(*boot_milliseconds);
@@ -101,9 +106,10 @@ impl Sites {
             };
             let delay = match &site.adapter {
                 // They answer for what they are just making.
-                AdapterConfig::NodeSocket { .. } | AdapterConfig::Node { .. } | AdapterConfig::Simulator { .. } => {
-                    Duration::ZERO
-                }
+                AdapterConfig::NodeSocket { .. }
+                | AdapterConfig::Node { .. }
+                | AdapterConfig::Simulator { .. }
+                | AdapterConfig::SimulatorSocket { .. } => Duration::ZERO,
             };
             let delay = site.sighting_seconds.map_or(delay, Duration::from_secs);
             Ok(Site::new(site.name.clone(), backend).with_sighting_delay(delay))

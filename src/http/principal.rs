@@ -12,15 +12,17 @@ use crate::{
 /// # Errors
 /// The database failed.
 pub async fn of(request: &HttpRequest, broker: &Broker) -> Result<Option<Principal>, StoreError> {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let Some(credentials) = Credentials::from_headers(text(header::AUTHORIZATION.as_str()), text("x-auth-token"))
-    else {
-        return Ok(None);
-    };
+    let Some(credentials) = credentials(request) else { return Ok(None) };
     let principal = login::authenticate(broker.db(), &credentials).await?;
     if let Some(principal) = &principal {
         let span = tracing::Span::current();
         span.record("user", principal.user_name.as_str()).record("project", field::display(principal.project.0));
     }
     Ok(principal)
+}
+
+/// What the request presents, if that is readable.
+pub fn credentials(request: &HttpRequest) -> Option<Credentials> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    Credentials::from_headers(text(header::AUTHORIZATION.as_str()), text("x-auth-token"))
 }

@@ -64,7 +64,7 @@ pub async fn follow(
     };
     let elapsed = begun.elapsed();
     span.record("status", status.as_u16());
-    span.record("milliseconds", elapsed.as_secs_f64() * 1000.0);
+    span.record("milliseconds", elapsed.as_micros() as f64 / 1000.0);
     span.in_scope(|| tracing::debug!(target: "tombolo::access", "answered"));
     metrics::observe(&method, status, elapsed);
     outcome

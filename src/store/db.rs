@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 use tokio::sync::Semaphore;
 
 use super::{
-    DbConnection, StoreError, Topic,
+    DbConnection, EventBell, StoreError, Topic,
     connection::{Address, migrate},
     event,
     revision::{self, Reader},
@@ -50,6 +50,7 @@ pub struct Db {
     writers: Option<Pool>,
     sqlite: Option<Arc<Sqlite>>,
     tokens: Arc<LiveTokens>,
+    bell: EventBell,
 }
 
 /// What only a database in a file has.
@@ -78,7 +79,12 @@ impl Db {
             let writer = Writer::start(address.connect()?).map_err(|error| refused(error.to_string()))?;
             sqlite = Some(Arc::new(Sqlite { writer, address, brief: Default::default() }));
         }
-        Ok(Self { readers, writers, sqlite, tokens: Arc::new(LiveTokens::default()) })
+        Ok(Self { readers, writers, sqlite, tokens: Arc::new(LiveTokens::default()), bell: EventBell::default() })
+    }
+
+    /// Whoever seals events rings it, and whoever waits for them listens.
+    pub fn event_bell(&self) -> &EventBell {
+        &self.bell
     }
 
     /// Runs queries that only read, on a thread for blocking.

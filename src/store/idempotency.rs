@@ -14,6 +14,8 @@ use super::{DbConnection, StoreError, Timestamp, member::ProjectId, schema::idem
 
 /// For how long a key is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often a key is tried that is there and is not.
+const TRIES: usize = 3;
 /// The longest key, in characters.
 const LONGEST: usize = 255;
 /// One in so many takes removes what is too old.
@@ -81,6 +83,28 @@ pub fn take(
     answer: &str,
 ) -> Result<Remembered, StoreError> {
     let now = Timestamp::now();
+    for _ in 0..TRIES {
+        if put(connection, project, key, fingerprint, answer, now)? {
+            remove_some(connection, now)?;
+            return Ok(Remembered::New);
+        }
+        if let Some(known) = find(connection, project, key, fingerprint, now)? {
+            return Ok(known);
+        }
+        // Somebody removes it at this moment.
+    }
+    Err(StoreError::NotCommitted(format!("the Idempotency-Key {key} is taken and removed all the time")))
+}
+
+/// Writes the row, unless there is one that still counts.
+fn put(
+    connection: &mut DbConnection,
+    project: ProjectId,
+    key: &str,
+    fingerprint: &str,
+    answer: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let values = (
         idempotency_keys::fingerprint.eq(fingerprint),
         idempotency_keys::answer.eq(answer),
@@ -90,20 +114,16 @@ pub fn take(
         .values((idempotency_keys::project_id.eq(project.0.to_string()), idempotency_keys::key.eq(key), values))
         .on_conflict((idempotency_keys::project_id, idempotency_keys::key))
         .do_nothing();
-    // Waits for another one that has inserted the same and is not through. If that goes through, PostgreSQL lets this
-    // transaction fail as one to be tried again, for it began before; then it sees the answer.
-    let inserted = on_either!(connection, either => insert.execute(either))? == 1;
-    if !inserted {
-        if let Some(known) = find(connection, project, key, fingerprint, now)? {
-            return Ok(known);
-        }
-        let expired = idempotency_keys::table
-            .filter(idempotency_keys::project_id.eq(project.0.to_string()))
-            .filter(idempotency_keys::key.eq(key));
-        on_either!(connection, either => diesel::update(expired).set(values).execute(either))?;
+    // Waits for another one that has inserted the same and is not through. If that goes through, PostgreSQL lets a
+    // serialisable transaction fail as one to be tried again, for it began before; then it sees the answer.
+    if on_either!(connection, either => insert.execute(either))? == 1 {
+        return Ok(true);
     }
-    remove_some(connection, now)?;
-    Ok(Remembered::New)
+    let expired = idempotency_keys::table
+        .filter(idempotency_keys::project_id.eq(project.0.to_string()))
+        .filter(idempotency_keys::key.eq(key))
+        .filter(idempotency_keys::created_at.lt(now.minus(REMEMBERED).0));
+    Ok(on_either!(connection, either => diesel::update(expired).set(values).execute(either))? == 1)
 }
 
 /// What is known of the key, without taking it.
@@ -145,7 +165,7 @@ fn remove_some(connection: &mut DbConnection, now: Timestamp) -> Result<(), Stor
 }
 
 /// Removes keys that are too old, not many more than 256, and answers how many.
-fn remove_expired(connection: &mut DbConnection, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn remove_expired(connection: &mut DbConnection, now: Timestamp) -> Result<usize, StoreError> {
     let oldest = now.minus(REMEMBERED).0;
     let bound = idempotency_keys::table
         .filter(idempotency_keys::created_at.lt(oldest))

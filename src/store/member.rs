@@ -1,5 +1,7 @@
 //! Projects (the tenants) and users. Roles and quota come with the login issue.
 
+use std::collections::BTreeMap;
+
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use uuid::Uuid;
 
@@ -22,16 +24,33 @@ pub struct UserId(pub Uuid);
 /// # Errors
 /// The database failed.
 pub fn ensure_project(connection: &mut DbConnection, name: &str) -> Result<ProjectId, StoreError> {
-    let found: Option<String> =
-        projects::table.filter(projects::name.eq(name)).select(projects::id).get_result(connection).optional()?;
-    if let Some(id) = found {
-        return parse_id("projects", &id).map(ProjectId);
+    if let Some(found) = find_project(connection, name)? {
+        return Ok(found);
     }
     let id = Uuid::now_v7();
     diesel::insert_into(projects::table)
         .values((projects::id.eq(id.to_string()), projects::name.eq(name), projects::created_at.eq(Timestamp::now().0)))
         .execute(connection)?;
     Ok(ProjectId(id))
+}
+
+/// The project of this name.
+///
+/// # Errors
+/// The database failed.
+pub fn find_project(connection: &mut DbConnection, name: &str) -> Result<Option<ProjectId>, StoreError> {
+    let found: Option<String> =
+        projects::table.filter(projects::name.eq(name)).select(projects::id).get_result(connection).optional()?;
+    found.map(|id| parse_id("projects", &id).map(ProjectId)).transpose()
+}
+
+/// The names of all projects.
+///
+/// # Errors
+/// The database failed.
+pub fn project_names(connection: &mut DbConnection) -> Result<BTreeMap<ProjectId, String>, StoreError> {
+    let rows: Vec<(String, String)> = projects::table.select((projects::id, projects::name)).load(connection)?;
+    rows.into_iter().map(|(id, name)| Ok((ProjectId(parse_id("projects", &id)?), name))).collect()
 }
 
 /// The user of this name, made if there is none.

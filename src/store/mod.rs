@@ -19,17 +19,18 @@ macro_rules! on_either {
 }
 
 pub mod appliance;
+pub mod backup;
 mod cached;
 mod connection;
 mod db;
 pub mod entity;
 mod error;
-#[allow(dead_code, unused_imports, reason = "some of it is for commands yet to come")]
+#[allow(dead_code, reason = "some of it is for sagas yet to come")]
 pub mod event;
+mod event_bell;
 #[allow(dead_code, reason = "as above")]
 pub mod idempotency;
 pub mod intent;
-#[allow(dead_code, reason = "as above")]
 mod ledger;
 pub mod member;
 pub mod orphan;
@@ -43,7 +44,7 @@ pub mod saga;
 mod schema;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 pub mod token;
 pub mod tombstone;
@@ -55,5 +56,6 @@ pub use cached::Cached;
 pub use connection::DbConnection;
 pub use db::Db;
 pub use error::StoreError;
+pub use event_bell::EventBell;
 pub use revision::Topic;
 pub use time::Timestamp;

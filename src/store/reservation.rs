@@ -114,7 +114,7 @@ pub fn make(
 /// # Errors
 /// The database failed.
 pub fn change(connection: &mut DbConnection, entity: EntityId, usage: Usage) -> Result<Usage, StoreError> {
-    let Some(before) = of_entity(connection, entity)? else { return Ok(Usage::default()) };
+    let Some(before) = lock(connection, entity)? else { return Ok(Usage::default()) };
     let row = reservations::table.filter(reservations::entity_id.eq(entity.to_string()));
     let amounts = (
         reservations::machines.eq(usage.machines),
@@ -133,19 +133,23 @@ pub fn change(connection: &mut DbConnection, entity: EntityId, usage: Usage) -> 
 /// # Errors
 /// The database failed.
 pub fn release(connection: &mut DbConnection, entity: EntityId) -> Result<Usage, StoreError> {
-    let Some(before) = of_entity(connection, entity)? else { return Ok(Usage::default()) };
+    let Some(before) = lock(connection, entity)? else { return Ok(Usage::default()) };
     let row = reservations::table.filter(reservations::entity_id.eq(entity.to_string()));
     on_either!(connection, either => diesel::delete(row).execute(either))?;
     Ok(before.negative())
 }
 
-/// What is reserved for the entity.
+/// What is reserved for the entity, which nobody else changes until the transaction ends.
 ///
 /// # Errors
 /// The database failed.
-pub fn of_entity(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
+pub fn lock(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
     let query = reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(AMOUNTS);
-    Ok(on_either!(connection, either => query.get_result(either).optional())?)
+    Ok(match connection {
+        DbConnection::Postgres(connection) => query.for_update().get_result(connection).optional()?,
+        // Who writes there writes alone.
+        DbConnection::Sqlite(connection) => query.get_result(connection).optional()?,
+    })
 }
 
 /// What each project takes at present: the sum of its live reservations.

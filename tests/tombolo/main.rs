@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "how a test fails")]
 
+mod backup;
 mod command_line;
 mod compute;
 mod conformance;
 mod durability;
+mod event_log;
+mod events;
 mod faults;
 mod health;
 mod image;
@@ -14,6 +17,7 @@ mod login;
 mod machine;
 mod metrics;
 mod network;
+mod postgres;
 mod query;
 mod request_id;
 mod security_group;

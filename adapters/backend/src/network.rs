@@ -108,7 +108,7 @@ impl From<MacAddress> for String {
 }
 
 /// What an interface leads to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
 pub enum InterfaceTarget {
     /// A network.

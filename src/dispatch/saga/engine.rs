@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use backend::request::{self, RequestId};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -17,6 +18,7 @@ use tracing::Instrument;
 use super::{Definition, Outcome, Run, Trial, lead::Leader, run::begin};
 use crate::{
     dispatch::{
+        guard::lease_check,
         queue::{Queue, in_words},
         replica::{Replica, Right},
     },
@@ -244,8 +246,18 @@ impl Engine {
             cancellations: self.cancellations.subscribe(),
             stop: stop.clone(),
         };
+        // Known wherever the steps lead, to the backend and back.
+        let id = saga.request_id.clone().unwrap_or_else(|| saga.id.to_string());
+        let backend_id = RequestId::try_from(id.clone()).ok();
         let mut run = Run::new(saga, self.db.clone());
-        let leading = leader.lead(&mut run);
+        let leading = crate::request::scope(id, leader.lead(&mut run));
+        let leading = lease_check::scope(Arc::new(move || right.holds()), leading);
+        let leading = async {
+            match backend_id {
+                Some(id) => request::scope(id, leading).await,
+                None => leading.await,
+            }
+        };
         let led = tokio::select! {
             led = leading => led,
             // Another replica goes on. What is being asked of a backend at this moment is found again by its tag.

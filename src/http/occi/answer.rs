@@ -73,6 +73,7 @@ fn status_of(error: &BrokerError, mode: Mode) -> u16 {
         BrokerError::Conflict(_) => 409,
         BrokerError::Gone(_) => 410,
         BrokerError::TooMany(_) => 413,
+        BrokerError::DifferentRequest(_) => 422,
         BrokerError::Store(_) | BrokerError::Internal(_) => 500,
         BrokerError::Unimplemented(_) => 501,
         BrokerError::Unavailable { .. } => 503,

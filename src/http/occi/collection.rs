@@ -65,13 +65,13 @@ pub async fn serve(
             listing::serve(broker, principal, received, &Selected { filter, ..selected }).await
         }
         ("POST", Collected::Kind(_) | Collected::Mixin(_)) if received.action.is_some() => {
-            act(broker, principal, received, &selected).await
+            act(broker, principal, received, &selected, path).await
         }
         ("POST", Collected::Unbound(_)) if received.action.is_some() => {
             Err(Failure::status(400, "an action is invoked on an entity, or on the collection of a kind or mixin"))
         }
-        ("POST", Collected::Unbound(_)) if path == "/" => create(broker, principal, received, None).await,
-        ("POST", Collected::Kind(id)) => create(broker, principal, received, Some(&id)).await,
+        ("POST", Collected::Unbound(_)) if path == "/" => create(broker, principal, received, None, path).await,
+        ("POST", Collected::Kind(id)) => create(broker, principal, received, Some(&id), path).await,
         ("DELETE", Collected::Unbound(_) | Collected::Kind(_)) => delete(broker, principal, received, &selected).await,
         ("POST", Collected::Mixin(id)) => change_members(broker, principal, received, &id, Membership::Join).await,
         ("PUT", Collected::Mixin(id)) => change_members(broker, principal, received, &id, Membership::Become).await,
@@ -87,10 +87,12 @@ async fn create(
     principal: &Principal,
     received: &Received,
     kind: Option<&CategoryId>,
+    path: &str,
 ) -> Result<HttpResponse, Failure> {
+    let repeatable = received.repeatable(path)?;
     let media = received.answer_media(Purpose::Listing)?;
     let address = Address { kind, path: None, base_url: &received.base };
-    let locations = broker.create(principal, address, &received.entities()?).await?;
+    let locations = broker.create(principal, address, &received.entities()?, repeatable.as_ref()).await?;
     let urls: Vec<String> = locations.iter().map(|location| format!("{}{location}", received.base)).collect();
     Ok(answer::rendered(201, render::created(media, &urls)))
 }
@@ -118,12 +120,14 @@ async fn act(
     principal: &Principal,
     received: &Received,
     selected: &Selected,
+    path: &str,
 ) -> Result<HttpResponse, Failure> {
+    let repeatable = received.repeatable(path)?;
     let term = received.action.as_deref().unwrap_or_default();
     let request = parse::action(received.request_media()?, &received.headers(), &received.body, &Limits::default())?;
     // Negotiated first: what cannot be answered must not be done.
     received.answer_media(Purpose::Listing)?;
-    broker.act_on_all(principal, selected, term, &request).await?;
+    broker.act_on_all(principal, selected, term, &request, repeatable.as_ref()).await?;
     listing::serve(broker, principal, received, selected).await
 }
 

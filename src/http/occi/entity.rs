@@ -49,7 +49,8 @@ pub async fn serve(
         ("POST", Some(term), _) => {
             let request_media = received.request_media()?;
             let request = parse::action(request_media, &received.headers(), &received.body, &Limits::default())?;
-            match broker.act(principal, id, term, &request).await? {
+            let repeatable = received.repeatable(path)?;
+            match broker.act(principal, id, term, &request, repeatable.as_ref()).await? {
                 Acted::Entity(shown) => shown,
                 Acted::Template(model, template) => {
                     let new = model.category(&template);
@@ -93,7 +94,7 @@ async fn create(
         return Err(Failure::status(400, "a PUT has no links; POST to the kind's collection, or add them afterwards"));
     }
     let address = Address { kind: None, path: Some(path), base_url: &received.base };
-    let locations = broker.create(principal, address, &[request]).await?;
+    let locations = broker.create(principal, address, &[request], None).await?;
     let urls: Vec<String> = locations.iter().map(|location| format!("{}{location}", received.base)).collect();
     Ok(answer::rendered(201, render::created(media, &urls)))
 }

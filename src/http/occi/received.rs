@@ -4,7 +4,7 @@ use occi_schema::{EntityRequest, Limits, MediaType, Purpose, parse};
 
 use super::answer::Failure;
 use crate::{
-    broker::{Broker, MOST_AT_ONCE, Page},
+    broker::{Broker, MOST_AT_ONCE, Page, Repeatable},
     http::BODY_LIMIT,
 };
 
@@ -60,6 +60,19 @@ impl Received {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The request as one that may be sent again, if the client has given it a key. The same are two requests of one
+    /// method, path, query and body, with the same fields that describe what is asked.
+    pub fn repeatable(&self, path: &str) -> Result<Option<Repeatable>, Failure> {
+        let Some(key) = self.header("idempotency-key") else { return Ok(None) };
+        let describes =
+            |name: &str| ["content-type", "category", "link"].contains(&name) || name.starts_with("x-occi-");
+        let fields = self.headers.iter().filter(|(name, _)| describes(name));
+        let fields = fields.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let query = self.query.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let head = [self.method.as_str().as_bytes(), path.as_bytes(), self.body.as_slice()];
+        Ok(Some(Repeatable::new(key, head.into_iter().chain(query).chain(fields))?))
     }
 
     /// All `Accept` fields as one list.

@@ -24,7 +24,7 @@ pub use link::{LinkTarget, links_for_dispatch, links_from, links_to};
 use occi_schema::{AttributeName, CategoryId, Value};
 #[cfg(test)]
 pub use selection::count;
-pub use selection::{AnyCategory, EntityClass, Selection, select, select_page, select_places};
+pub use selection::{AnyCategory, EntityClass, Selection, kinds_of, select, select_page, select_places};
 use serde::{Deserialize, Serialize};
 pub use state::EntityState;
 use uuid::Uuid;

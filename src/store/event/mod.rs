@@ -202,12 +202,46 @@ pub fn after(
     rows.into_iter().map(Row::read).collect()
 }
 
+/// The newest sealed events, of one project or of all, in order, at most `most`.
+///
+/// # Errors
+/// The database failed.
+pub fn newest(
+    connection: &mut DbConnection,
+    project: Option<ProjectId>,
+    most: i64,
+) -> Result<Vec<SealedEvent>, StoreError> {
+    // Backwards, PostgreSQL would begin with those that have no place.
+    let backwards = events::table
+        .filter(events::position.is_not_null())
+        .order(events::position.desc())
+        .limit(most)
+        .select(Row::COLUMNS);
+    let rows: Vec<Row> = match project {
+        Some(project) => {
+            let of_project = backwards.filter(events::project_id.eq(project.0.to_string()));
+            on_either!(connection, either => of_project.load(either))?
+        }
+        None => on_either!(connection, either => backwards.load(either))?,
+    };
+    rows.into_iter().rev().map(Row::read).collect()
+}
+
+/// The seal of the event at this place.
+///
+/// # Errors
+/// The database failed.
+pub fn seal_at(connection: &mut DbConnection, position: i64) -> Result<Option<String>, StoreError> {
+    let query = events::table.filter(events::position.eq(position)).select(events::seal);
+    let found: Option<Option<String>> = on_either!(connection, either => query.get_result(either).optional())?;
+    Ok(found.flatten())
+}
+
 /// The last place that is taken; 0 in an empty log.
 ///
 /// # Errors
 /// The database failed.
 pub fn last_position(connection: &mut DbConnection) -> Result<i64, StoreError> {
-    // Backwards, PostgreSQL would begin with those that have no place.
     let query = events::table
         .filter(events::position.is_not_null())
         .order(events::position.desc())

@@ -1,13 +1,15 @@
 //! What an older version has written is read by this one.
 
-use diesel::{RunQueryDsl, connection::SimpleConnection, migration::MigrationSource};
-use diesel_migrations::MigrationHarness;
+use diesel::{QueryDsl, RunQueryDsl, connection::SimpleConnection, migration::MigrationSource};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 use uuid::Uuid;
 
+use super::schema::Schema;
 use crate::store::{
     Db, DbConnection, StoreError,
     connection::{POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS, connect},
     entity::{EntityId, find_for_dispatch, index_entry},
+    schema::entities,
 };
 
 /// Brings an empty database to the state of these migrations, and fills it with an entity of that time.
@@ -65,19 +67,51 @@ pub async fn entity_is_found(db: &Db, id: EntityId) {
 
 /// The migrations since then can be taken back and made again.
 pub fn back_and_forth(address: &str) -> Result<(), StoreError> {
+    const SINCE: usize = 4;
     let mut connection = connect(address)?;
-    match &mut connection {
-        DbConnection::Postgres(connection) => {
-            connection.revert_last_migration(POSTGRES_MIGRATIONS).unwrap();
-            connection.revert_last_migration(POSTGRES_MIGRATIONS).unwrap();
-            connection.revert_last_migration(POSTGRES_MIGRATIONS).unwrap();
-        }
-        DbConnection::Sqlite(connection) => {
-            connection.revert_last_migration(SQLITE_MIGRATIONS).unwrap();
-            connection.revert_last_migration(SQLITE_MIGRATIONS).unwrap();
-            connection.revert_last_migration(SQLITE_MIGRATIONS).unwrap();
-        }
+    for _ in 0..SINCE {
+        match &mut connection {
+            DbConnection::Postgres(connection) => connection.revert_last_migration(POSTGRES_MIGRATIONS).unwrap(),
+            DbConnection::Sqlite(connection) => connection.revert_last_migration(SQLITE_MIGRATIONS).unwrap(),
+        };
     }
     diesel::sql_query("SELECT machine FROM entities").execute(&mut connection)?;
     Ok(())
+}
+
+/// All of them can be taken back one after the other and made again, with data in the tables, and end as they began.
+pub fn down_and_up(address: &str) {
+    let before = Schema::of(address);
+    let mut connection = connect(address).unwrap();
+    let id = Uuid::now_v7();
+    connection
+        .batch_execute(&format!(
+            "INSERT INTO events (id, at, kind, project_id, body, position, seal)
+             VALUES ('{id}', 1, 'test', '{id}', '{{}}', 1, '');
+             INSERT INTO revisions VALUES ('events', 1);
+             INSERT INTO reservations VALUES ('{id}', '{id}', 'lab', 1, 1, 1, 1, 1);
+             INSERT INTO idempotency_keys VALUES ('{id}', 'key', 'of', 'answer', 1);
+             INSERT INTO orphans VALUES ('{id}', 'lab', 'machine', 'vm-1', 'tag', 'why', '{{}}', 1, 1);
+             INSERT INTO replicas VALUES ('me', 1, 1);
+             INSERT INTO watches VALUES ('lab', 'me');"
+        ))
+        .unwrap();
+    let entities: i64 = entities::table.count().get_result(&mut connection).unwrap();
+    assert!(entities > 0, "there is something to be kept");
+    match &mut connection {
+        DbConnection::Postgres(connection) => down_then_up(connection, || POSTGRES_MIGRATIONS),
+        DbConnection::Sqlite(connection) => down_then_up(connection, || SQLITE_MIGRATIONS),
+    }
+    before.assert_same(&Schema::of(address));
+}
+
+fn down_then_up<DB: diesel::backend::Backend>(
+    connection: &mut impl MigrationHarness<DB>,
+    source: fn() -> EmbeddedMigrations,
+) where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let down = connection.revert_all_migrations(source()).unwrap().len();
+    let up = connection.run_pending_migrations(source()).unwrap().len();
+    assert!(down == up && up > 4, "{down} down, {up} up");
 }

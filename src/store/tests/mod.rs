@@ -2,111 +2,32 @@
 //! writers.
 
 mod cached;
+mod event;
+mod idempotency;
+mod ledger;
 mod migration;
+pub(crate) mod postgres;
+mod reservation;
+mod schema;
 mod selection;
 mod speed;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
 use backend::IntentTag;
 use marketplace::{
     Appliance, ApplianceDraft, ApplianceVersion, Architecture, PublicationTime, Requirements, VersionDraft,
 };
 use occi_schema::{AttributeName, Value, well_known};
+use postgres::Postgres;
 use uuid::Uuid;
 
 use super::{
     Db, DbConnection, StoreError, Timestamp, appliance,
-    connection::connect,
     entity::{self, Entity, EntityId, EntityState, Facts},
     intent, member,
     saga::{self, Claim, NewSaga, Position, SagaState},
 };
-
-/// A PostgreSQL of the test's own, from Debian's package, on a Unix socket in a temporary directory.
-struct Postgres {
-    directory: tempfile::TempDir,
-    server: Child,
-}
-
-impl Postgres {
-    fn start() -> Self {
-        let programs = std::fs::read_dir("/usr/lib/postgresql")
-            .expect("PostgreSQL is missing: scripts/install-dependencies test")
-            .map(|version| version.unwrap().path().join("bin"))
-            .find(|bin| bin.join("initdb").exists())
-            .expect("initdb is missing: scripts/install-dependencies test");
-        let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        // PostgreSQL refuses to run as root.
-        if rustix::process::geteuid().is_root() {
-            let owned = Command::new("chown").arg("-R").arg("postgres").arg(directory.path()).status().unwrap();
-            assert!(owned.success());
-        }
-        let made = unprivileged(&programs.join("initdb"))
-            .args(["-A", "trust", "-U", "tester", "--no-sync", "-D"])
-            .arg(&data)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(made.success());
-        let server = unprivileged(&programs.join("postgres"))
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
-            .arg(directory.path())
-            .arg("-D")
-            .arg(&data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { directory, server }
-    }
-
-    fn address(&self) -> String {
-        let host: String = self.directory.path().to_str().unwrap().bytes().map(|byte| format!("%{byte:02X}")).collect();
-        format!("postgres://tester@{host}/postgres")
-    }
-
-    fn await_start(&self) {
-        for _ in 0..200 {
-            if connect(&self.address()).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("{}", connect(&self.address()).err().unwrap());
-    }
-
-    fn open(&self) -> Db {
-        Db::open(&self.address()).unwrap()
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let data: PathBuf = self.directory.path().join("data/postmaster.pid");
-        let pid = std::fs::read_to_string(data).ok().and_then(|text| text.lines().next()?.parse().ok());
-        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
-        }
-        let _ = self.server.wait();
-    }
-}
-
-fn unprivileged(program: &Path) -> Command {
-    if !rustix::process::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("runuser");
-    command.args(["-u", "postgres", "--"]).arg(program).current_dir("/");
-    command
-}
 
 fn sqlite(directory: &tempfile::TempDir) -> Db {
     Db::open(directory.path().join("t.sqlite").to_str().unwrap()).unwrap()
@@ -124,6 +45,7 @@ async fn the_story_holds_on_sqlite() {
     one_claim_each(&sqlite(&directory)).await;
     selection::selections(&sqlite(&directory)).await;
     cached::nothing_is_stale(&sqlite(&directory), &sqlite(&directory)).await;
+    migration::down_and_up(&address);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,6 +67,7 @@ async fn the_story_holds_on_postgresql() {
     let replica = tokio::task::block_in_place(|| postgres.open());
     assert!(!replica.read(|connection| appliance::offered(connection, None)).await.unwrap().is_empty());
     cached::nothing_is_stale(&db, &replica).await;
+    tokio::task::block_in_place(|| migration::down_and_up(&postgres.address()));
 }
 
 fn entity(project: member::ProjectId) -> Entity {

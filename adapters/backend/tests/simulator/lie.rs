@@ -84,11 +84,12 @@ impl Lie {
             O::ReleaseAddress,
             O::DeleteSecurityGroup,
         ];
-        // A restart, a machine's resize, a copy and a network's change do nothing that the contract could show.
+        // A restart, a copy and a network's change do nothing that the contract could show.
         let idle = [
             O::Start,
             O::Stop,
             O::Suspend,
+            O::Resize,
             O::Delete,
             O::SetVolumeOnline,
             O::ResizeVolume,

@@ -8,9 +8,11 @@ mod liar;
 mod lie;
 mod listing;
 mod machines;
+mod mishaps;
 mod networks;
 mod request;
 mod security_groups;
+mod socket;
 mod volumes;
 
 use std::{io, net::IpAddr, path::Path, sync::Arc};
