@@ -9,6 +9,8 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::dispatch::{Policy, Trial};
+
 /// No configuration is longer.
 const LONGEST: u64 = 1 << 20;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub database: String,
     /// The OCCI door.
     pub occi: OcciConfig,
+    /// What is dispatched to sites when.
+    pub dispatch: DispatchConfig,
     /// The node driver of this host, as far as it runs here.
     pub node: NodeConfig,
     /// Sizes beside the standard ones.
@@ -94,6 +98,14 @@ pub struct OcciConfig {
     pub legacy_json: bool,
 }
 
+/// What is dispatched to sites when.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DispatchConfig {
+    /// Constraint, reserve and rule. A text given here replaces the default wholly.
+    pub policy: Policy,
+}
+
 /// The node driver of this host.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -150,6 +162,10 @@ pub struct SiteConfig {
     pub name: String,
     /// The way to its backend.
     pub adapter: AdapterConfig,
+    /// For how many seconds the backend may keep from us what it was asked to make and did not answer; the adapter
+    /// knows when this is not given.
+    #[serde(default)]
+    pub sighting_seconds: Option<u64>,
 }
 
 /// The kinds of backend.
@@ -211,6 +227,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             database: String::new(),
             occi: OcciConfig::default(),
+            dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
             size: Vec::new(),
             site: Vec::new(),
@@ -318,6 +335,14 @@ impl Config {
                 return unusable(format!("two sites are named {}", site.name));
             }
         }
+        // Without sites in the file, this host is one, named `local`.
+        let unknown =
+            |site: &&str| !names.iter().any(|name| name.as_str() == *site) && (*site != "local" || !names.is_empty());
+        if let Some(site) = self.dispatch.policy.sites().into_iter().find(unknown) {
+            return unusable(format!(
+                "[dispatch] policy: there is no site {site}; correct the name after @, or remove the line"
+            ));
+        }
         for size in &self.size {
             let sensible = |gib: f64| gib.is_finite() && gib > 0.0 && gib <= 65_536.0;
             if size.cores == 0 || !sensible(size.memory) || !sensible(size.disk) {
@@ -349,6 +374,24 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// How much is dispatched to sites at once.
+    pub fn policy(&self) -> Policy {
+        self.dispatch.policy.clone()
+    }
+
+    /// What a test does to the engine; nothing in builds for use.
+    #[cfg(not(debug_assertions))]
+    pub fn trial(&self) -> Trial {
+        Trial::default()
+    }
+
+    /// What a test does to the engine: `TOMBOLO_DIE_AT` names a moment at which this process kills itself.
+    #[cfg(debug_assertions)]
+    #[expect(clippy::disallowed_methods, reason = "the environment is read in this file alone")]
+    pub fn trial(&self) -> Trial {
+        std::env::var("TOMBOLO_DIE_AT").map_or_else(|_| Trial::default(), Trial::dying_at)
     }
 
     /// The database's address.
@@ -422,6 +465,13 @@ mod tests {
     }
 
     #[test]
+    fn a_dispatch_policy_replaces_the_default_wholly() {
+        let config = load("[dispatch]\npolicy = \"any: active < 3\"\n").unwrap();
+        assert_eq!(config.dispatch.policy.text(), "any: active < 3\n");
+        assert_eq!(ConfigArgs::default().load().unwrap().dispatch.policy, Policy::default());
+    }
+
+    #[test]
     fn the_log_is_text_unless_said_otherwise_and_the_token_does_not_show() {
         let config = load("[log]\nformat = \"json\"\n[metrics]\ntoken = \"sixteen-letters-and-more\"\n").unwrap();
         assert_eq!((Config::default().log.format, config.log.format), (LogFormat::Text, LogFormat::Json));
@@ -436,6 +486,10 @@ mod tests {
         assert!(message("[node]\nfirst_port = 5\nlast_port = 4\n").contains("first_port"));
         let twice = "[[site]]\nname = \"a\"\nadapter = { kind = \"simulator\" }\n";
         assert!(message(&twice.repeat(2)).contains("two sites"));
+        let policy = |text: &str| message(&format!("{twice}[dispatch]\npolicy = \"\"\"\n{text}\n\"\"\"\n"));
+        let wrong = policy("any: active < 3\nany: activ < 3");
+        assert!(wrong.contains("line 2, column 6") && wrong.contains("a measure"), "{wrong}");
+        assert!(policy("create @ b: active < 3").contains("no site b"));
         assert!(message("[log]\nformat = \"xml\"\n").contains("xml"));
         assert!(message("[metrics]\ntoken = \"short\"\n").contains("[metrics] token"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));

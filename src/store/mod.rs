@@ -33,7 +33,9 @@ pub mod intent;
 #[allow(dead_code, reason = "as above")]
 mod ledger;
 pub mod member;
+pub mod orphan;
 pub mod readiness;
+pub mod replica;
 #[allow(dead_code, reason = "as above")]
 pub mod reservation;
 mod revision;

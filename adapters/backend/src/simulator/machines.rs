@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{Course, Operation, Simulator, State, images::Received, interfaces::PluggedInterface, name, unknown};
 use crate::{
-    Addresses, Attachment, Backend, BackendError, Description, Endpoint, ImageOffer, IntentTag, Machine, MachineId,
-    MachineSize, MachineSpec, MachineState, Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroupId,
-    SecurityGroups, StopMethod, SuspendMethod, Volumes,
+    Addresses, Attachment, Backend, BackendError, Description, Endpoint, ImageOffer, IntentTag, Listing, Machine,
+    MachineId, MachineSize, MachineSpec, MachineState, Networks, Progress, RestartMethod, SaveMethod, SavedDisk,
+    SecurityGroupId, SecurityGroups, StopMethod, SuspendMethod, Volumes,
 };
 
 pub(super) struct SimulatedMachine {
@@ -53,6 +53,8 @@ impl SimulatedMachine {
             endpoints,
             console: None,
             guest_answers: Some(running),
+            name: Some(self.spec.name.clone()),
+            size: Some(size_of(&self.spec)),
         }
     }
 
@@ -235,7 +237,7 @@ impl Backend for Simulator {
         self.perform(Operation::FindByTag, find).await
     }
 
-    async fn machines(&self) -> Result<Vec<Machine>, BackendError> {
+    async fn machines(&self) -> Result<Listing<Machine>, BackendError> {
         let list = |state: &mut State, now| Ok(state.machines.values().map(|machine| machine.facts(now)).collect());
         self.perform(Operation::Machines, list).await
     }

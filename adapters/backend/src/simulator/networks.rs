@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::{Course, Operation, Simulator, State, address_range::AddressRange, name, unknown};
 use crate::{
-    BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget, MachineId, Network, NetworkId, NetworkSpec,
-    NetworkState, Networks,
+    BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget, Listing, MachineId, Network, NetworkId,
+    NetworkSpec, NetworkState, Networks,
 };
 
 const LARGEST_VLAN: u16 = 4095;
@@ -107,7 +107,7 @@ impl Networks for Simulator {
         self.perform(Operation::FindNetworkByTag, find).await
     }
 
-    async fn networks(&self) -> Result<Vec<Network>, BackendError> {
+    async fn networks(&self) -> Result<Listing<Network>, BackendError> {
         let list = |state: &mut State, now| Ok(state.networks.values().map(|network| network.facts(now)).collect());
         self.perform(Operation::Networks, list).await
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Course, Operation, Simulator, State, machines::SimulatedMachine, name, unknown};
 use crate::{
-    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, MachineId, Volume, VolumeId, VolumeSpec,
+    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId, VolumeSpec,
     VolumeState, Volumes,
 };
 
@@ -197,7 +197,7 @@ impl Volumes for Simulator {
         self.perform(Operation::FindVolumeByTag, find).await
     }
 
-    async fn volumes(&self) -> Result<Vec<Volume>, BackendError> {
+    async fn volumes(&self) -> Result<Listing<Volume>, BackendError> {
         let list = |state: &mut State, now| Ok(state.volumes.values().map(|volume| volume.facts(now)).collect());
         self.perform(Operation::Volumes, list).await
     }

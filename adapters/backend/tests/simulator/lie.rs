@@ -32,6 +32,14 @@ pub enum Lie {
     InterfaceWithoutName,
     NeverUsed,
     AlwaysUsed,
+    Renames,
+    NeverGrows,
+    DiskTooSmall,
+    ListsUnderAnotherName,
+    SaysTooMuch,
+    SaysTooLong,
+    SaysUnprintable,
+    SaysNothing,
 }
 
 impl Lie {
@@ -132,6 +140,14 @@ impl Lie {
             Self::InterfaceWithoutName,
             Self::NeverUsed,
             Self::AlwaysUsed,
+            Self::Renames,
+            Self::NeverGrows,
+            Self::DiskTooSmall,
+            Self::ListsUnderAnotherName,
+            Self::SaysTooMuch,
+            Self::SaysTooLong,
+            Self::SaysUnprintable,
+            Self::SaysNothing,
         ];
         all.extend(knows.map(Self::Knows));
         all.extend(allows.map(Self::Allows));

@@ -6,8 +6,10 @@ mod contract;
 mod faults;
 mod liar;
 mod lie;
+mod listing;
 mod machines;
 mod networks;
+mod request;
 mod security_groups;
 mod volumes;
 
