@@ -36,6 +36,8 @@ pub const BACKEND_CALL_SECONDS: &str = "tombolo_backend_call_seconds";
 pub const SITE_BREAKER: &str = "tombolo_site_breaker";
 /// Objects in quarantine, by `site`.
 pub const ORPHANS: &str = "tombolo_orphans";
+/// Objects that cannot be read in a site's lists, by `site`.
+pub const UNREADABLE_OBJECTS: &str = "tombolo_unreadable_objects";
 /// Events that have no place in the log yet.
 pub const EVENTS_UNSEALED: &str = "tombolo_events_unsealed";
 /// Time of work on the database, by `kind`.
@@ -66,7 +68,7 @@ enum Sort {
 
 use Sort::{Counter, Gauge, Histogram};
 
-const ALL: [(&str, Sort, &str); 19] = [
+const ALL: [(&str, Sort, &str); 20] = [
     (HTTP_REQUESTS, Counter, "Answered requests, by method and class of the status."),
     (HTTP_REQUEST_SECONDS, Histogram(REQUEST_BUCKETS), "Time to an answer; light are GET and HEAD, heavy the rest."),
     (EVENT_STREAMS, Gauge, "Open streams of events."),
@@ -80,6 +82,7 @@ const ALL: [(&str, Sort, &str); 19] = [
     (BACKEND_CALL_SECONDS, Histogram(CALL_BUCKETS), "Time that a site's backend took to answer."),
     (SITE_BREAKER, Gauge, "A site's breaker: 0 closed, 1 half open, 2 open."),
     (ORPHANS, Gauge, "Objects at a site with our tag that nobody owns."),
+    (UNREADABLE_OBJECTS, Gauge, "Objects in a site's lists that cannot be read; the others are not concerned."),
     (EVENTS_UNSEALED, Gauge, "Events that have no place in the log yet."),
     (STORE_SECONDS, Histogram(STORE_BUCKETS), "Time of work on the database, waiting for a connection included."),
     (REPLICAS, Gauge, "Processes that share the work, as this one sees them."),

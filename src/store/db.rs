@@ -79,7 +79,8 @@ impl Db {
             let writer = Writer::start(address.connect()?).map_err(|error| refused(error.to_string()))?;
             sqlite = Some(Arc::new(Sqlite { writer, address, brief: Default::default() }));
         }
-        Ok(Self { readers, writers, sqlite, tokens: Arc::new(LiveTokens::default()), bell: EventBell::default() })
+        let (tokens, bell) = (Arc::new(LiveTokens::default()), EventBell::default());
+        Ok(Self { readers, writers, sqlite, tokens, bell })
     }
 
     /// Whoever seals events rings it, and whoever waits for them listens.

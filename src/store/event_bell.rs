@@ -24,7 +24,6 @@ struct Inner {
 
 impl EventBell {
     /// To be called when events were sealed.
-    #[allow(dead_code, reason = "for the one who seals")]
     pub fn ring(&self) {
         self.0.rung.notify_one();
     }

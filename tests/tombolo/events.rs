@@ -146,6 +146,36 @@ async fn what_happens_later_arrives_and_what_was_before_does_not() {
 }
 
 #[tokio::test]
+async fn the_life_of_a_machine_is_told_with_its_place() {
+    let home = Home::simulated();
+    home.publish_blank("blank");
+    let server = home.serve().with_token(&home.token("ann", "p"));
+    let mut reader = Reader::open(&server, "/events", None).await;
+    let location = server.create("blank", "").await;
+    let path = location.strip_prefix(&server.base).unwrap().to_owned();
+    let created = reader.message().await.unwrap();
+    assert_eq!(created.event, "entity.created");
+    assert_eq!(created.data["entity"]["path"], path.as_str());
+    assert_eq!(created.data["body"]["usage"]["machines"], 1);
+    loop {
+        let message = reader.message().await.unwrap();
+        assert_eq!(message.data["entity"]["path"], path.as_str(), "{message:?}");
+        if message.event == "entity.state" && message.data["body"]["state"] == "active" {
+            break;
+        }
+    }
+    server.delete(&path).await;
+    loop {
+        let message = reader.message().await.unwrap();
+        if message.event == "entity.removed" {
+            assert_eq!(message.data["entity"]["path"], path.as_str(), "known although it is gone");
+            assert_eq!(message.data["body"]["usage"]["machines"], -1);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_log_longer_than_a_page_comes_whole() {
     let home = Home::simulated();
     let token = home.token("ann", "p");

@@ -42,7 +42,10 @@ impl Failure {
             Self::Status(status, message) => (*status, message.clone()),
             Self::Broker(error) => (status_of(error, mode), error.to_string()),
         };
-        if status >= 500 {
+        if matches!(&self, Self::Broker(BrokerError::Unavailable { .. })) {
+            // What is missing has its own line and figure; one for each who is turned away would only add to the load.
+            tracing::debug!(status, failure = ?self, "a request was turned away");
+        } else if status >= 500 {
             tracing::warn!(status, failure = ?self, "a request failed");
         }
         let mut response = start(status);
