@@ -51,8 +51,9 @@ impl Postgres {
             .unwrap();
         let postgres = Self { directory, programs, server };
         for _ in 0..200 {
-            let ready = Command::new(postgres.programs.join("pg_isready")).arg("-h").arg(postgres.directory.path());
-            if { ready }.stdout(Stdio::null()).status().unwrap().success() {
+            let mut ready = Command::new(postgres.programs.join("pg_isready"));
+            ready.arg("-h").arg(postgres.directory.path()).stdout(Stdio::null());
+            if ready.status().unwrap().success() {
                 return postgres;
             }
             std::thread::sleep(Duration::from_millis(50));
