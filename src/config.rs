@@ -9,6 +9,8 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::dispatch::{Policy, Trial};
+
 /// No configuration is longer.
 const LONGEST: u64 = 1 << 20;
 
@@ -24,12 +26,52 @@ pub struct Config {
     pub database: String,
     /// The OCCI door.
     pub occi: OcciConfig,
+    /// What is dispatched to sites when.
+    pub dispatch: DispatchConfig,
     /// The node driver of this host, as far as it runs here.
     pub node: NodeConfig,
     /// Sizes beside the standard ones.
     pub size: Vec<SizeConfig>,
     /// The sites; when there is none, this host is one, named `local`.
     pub site: Vec<SiteConfig>,
+    /// The log.
+    pub log: LogConfig,
+    /// Figures about this process, for Prometheus.
+    pub metrics: MetricsConfig,
+}
+
+/// The log. What is logged is the business of `TOMBOLO_LOG`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object per line, for programs
+    Json,
+}
+
+/// Figures about this process.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// What `Authorization: Bearer` must carry on `/metrics`; whoever reaches the listener may read when empty.
+    pub token: String,
+}
+
+// The token must not reach a log by way of {:?}.
+impl std::fmt::Debug for MetricsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetricsConfig").field("token_is_set", &!self.token.is_empty()).finish()
+    }
 }
 
 /// The OCCI door.
@@ -54,6 +96,14 @@ pub struct OcciConfig {
     pub never_gone_for: Vec<String>,
     /// Speaks the JSON of rOCCI 4 instead of the standard's.
     pub legacy_json: bool,
+}
+
+/// What is dispatched to sites when.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DispatchConfig {
+    /// Constraint, reserve and rule. A text given here replaces the default wholly.
+    pub policy: Policy,
 }
 
 /// The node driver of this host.
@@ -112,6 +162,10 @@ pub struct SiteConfig {
     pub name: String,
     /// The way to its backend.
     pub adapter: AdapterConfig,
+    /// For how many seconds the backend may keep from us what it was asked to make and did not answer; the adapter
+    /// knows when this is not given.
+    #[serde(default)]
+    pub sighting_seconds: Option<u64>,
 }
 
 /// The kinds of backend.
@@ -173,9 +227,12 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             database: String::new(),
             occi: OcciConfig::default(),
+            dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
             size: Vec::new(),
             site: Vec::new(),
+            log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 }
@@ -223,6 +280,9 @@ pub struct ConfigArgs {
     /// Database: a postgres:// address or a file
     #[arg(long, env = "TOMBOLO_DATABASE", global = true, value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// How the log is written
+    #[arg(long, env = "TOMBOLO_LOG_FORMAT", global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
 }
 
 impl ConfigArgs {
@@ -240,6 +300,9 @@ impl ConfigArgs {
         }
         if let Some(database) = &self.database {
             config.database.clone_from(database);
+        }
+        if let Some(format) = self.log_format {
+            config.log.format = format;
         }
         // Sockets and links outlive a change of the working directory only if they are absolute.
         config.data_dir = std::path::absolute(&config.data_dir)
@@ -272,6 +335,14 @@ impl Config {
                 return unusable(format!("two sites are named {}", site.name));
             }
         }
+        // Without sites in the file, this host is one, named `local`.
+        let unknown =
+            |site: &&str| !names.iter().any(|name| name.as_str() == *site) && (*site != "local" || !names.is_empty());
+        if let Some(site) = self.dispatch.policy.sites().into_iter().find(unknown) {
+            return unusable(format!(
+                "[dispatch] policy: there is no site {site}; correct the name after @, or remove the line"
+            ));
+        }
         for size in &self.size {
             let sensible = |gib: f64| gib.is_finite() && gib > 0.0 && gib <= 65_536.0;
             if size.cores == 0 || !sensible(size.memory) || !sensible(size.disk) {
@@ -290,6 +361,11 @@ impl Config {
         if self.node.first_port == 0 || self.node.first_port > self.node.last_port {
             return unusable("node: first_port must be at least 1 and at most last_port".into());
         }
+        let token = &self.metrics.token;
+        if !token.is_empty() && (token.len() < 16 || token.len() > 256 || !token.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return unusable("[metrics] token must be 16 to 256 printable characters without blanks".into());
+        }
         if !self.listen.ip().is_loopback() {
             return unusable(format!(
                 "listen = {}: tokens would cross the network in the clear; listen on 127.0.0.1 and put a TLS proxy \
@@ -298,6 +374,24 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// How much is dispatched to sites at once.
+    pub fn policy(&self) -> Policy {
+        self.dispatch.policy.clone()
+    }
+
+    /// What a test does to the engine; nothing in builds for use.
+    #[cfg(not(debug_assertions))]
+    pub fn trial(&self) -> Trial {
+        Trial::default()
+    }
+
+    /// What a test does to the engine: `TOMBOLO_DIE_AT` names a moment at which this process kills itself.
+    #[cfg(debug_assertions)]
+    #[expect(clippy::disallowed_methods, reason = "the environment is read in this file alone")]
+    pub fn trial(&self) -> Trial {
+        std::env::var("TOMBOLO_DIE_AT").map_or_else(|_| Trial::default(), Trial::dying_at)
     }
 
     /// The database's address.
@@ -371,6 +465,20 @@ mod tests {
     }
 
     #[test]
+    fn a_dispatch_policy_replaces_the_default_wholly() {
+        let config = load("[dispatch]\npolicy = \"any: active < 3\"\n").unwrap();
+        assert_eq!(config.dispatch.policy.text(), "any: active < 3\n");
+        assert_eq!(ConfigArgs::default().load().unwrap().dispatch.policy, Policy::default());
+    }
+
+    #[test]
+    fn the_log_is_text_unless_said_otherwise_and_the_token_does_not_show() {
+        let config = load("[log]\nformat = \"json\"\n[metrics]\ntoken = \"sixteen-letters-and-more\"\n").unwrap();
+        assert_eq!((Config::default().log.format, config.log.format), (LogFormat::Text, LogFormat::Json));
+        assert!(!format!("{config:?}").contains("sixteen-letters"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |text: &str| load(text).unwrap_err().to_string();
         assert!(message("lisen = \"127.0.0.1:1\"").contains("lisen"));
@@ -378,6 +486,12 @@ mod tests {
         assert!(message("[node]\nfirst_port = 5\nlast_port = 4\n").contains("first_port"));
         let twice = "[[site]]\nname = \"a\"\nadapter = { kind = \"simulator\" }\n";
         assert!(message(&twice.repeat(2)).contains("two sites"));
+        let policy = |text: &str| message(&format!("{twice}[dispatch]\npolicy = \"\"\"\n{text}\n\"\"\"\n"));
+        let wrong = policy("any: active < 3\nany: activ < 3");
+        assert!(wrong.contains("line 2, column 6") && wrong.contains("a measure"), "{wrong}");
+        assert!(policy("create @ b: active < 3").contains("no site b"));
+        assert!(message("[log]\nformat = \"xml\"\n").contains("xml"));
+        assert!(message("[metrics]\ntoken = \"short\"\n").contains("[metrics] token"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
     }
 }

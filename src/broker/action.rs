@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Broker, BrokerError, Selected, Shown, storage};
 use crate::{
-    dispatch::{self, Before, Change, PowerAction, SaveOrder},
+    dispatch::{self, Before, Change, Planner, PowerAction, SaveOrder, policy::Operation},
     login::Principal,
     store::{
         DbConnection, StoreError,
@@ -44,6 +44,16 @@ enum Deed {
     /// A volume of another size, and what it says of itself then.
     Resize(u64, Value),
     Save(SaveOrder),
+}
+
+impl Deed {
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Power(_) => Operation::Power,
+            Self::Change(_) | Self::Resize(..) => Operation::Change,
+            Self::Save(_) => Operation::Save,
+        }
+    }
 }
 
 struct Accepted {
@@ -123,11 +133,16 @@ impl Broker {
         accepted: Vec<Accepted>,
     ) -> Result<(), BrokerError> {
         let (count, action) = (accepted.len(), term.to_owned());
+        let queued: Vec<_> = accepted.iter().map(|one| (one.entity.site.clone(), one.deed.operation())).collect();
+        for (site, operation) in &queued {
+            self.inner.dispatch.admit(site, *operation)?;
+        }
+        let planner = self.inner.dispatch.planner();
         self.inner
             .db
-            .write(move |connection| accepted.iter().try_for_each(|accepted| accepted.plan(connection, &action)))
+            .write(move |connection| accepted.iter().try_for_each(|one| one.plan(connection, &planner, &action)))
             .await?;
-        self.inner.dispatch.wake();
+        queued.iter().for_each(|(site, operation)| self.inner.dispatch.wake(site, *operation));
         tracing::info!(user = %principal.user_name, action = %term, count, "accepted an action");
         Ok(())
     }
@@ -168,7 +183,7 @@ impl Broker {
 }
 
 impl Accepted {
-    fn plan(&self, connection: &mut DbConnection, term: &str) -> Result<(), StoreError> {
+    fn plan(&self, connection: &mut DbConnection, planner: &Planner, term: &str) -> Result<(), StoreError> {
         let (id, kind, state) = (self.entity.id, self.entity.kind.term(), self.entity.state);
         // Somebody may have deleted or acted on it since it was read.
         let now = entity::find(connection, self.entity.project, id)?;
@@ -181,14 +196,14 @@ impl Accepted {
                 return Ok(());
             }
         }
-        let unchanged = now.is_some_and(|now| now.state == state);
-        if !unchanged || !unfinished.is_empty() {
+        let now = now.filter(|now| now.state == state && unfinished.is_empty());
+        let Some(now) = now else {
             let reason = format!("{kind} {id} is busy; try {term} again when it is at rest");
             return Err(StoreError::Refused(reason));
-        }
+        };
         match &self.deed {
-            Deed::Power(action) => dispatch::plan_power(connection, id, *action),
-            Deed::Save(order) => dispatch::plan_save(connection, id, order),
+            Deed::Power(action) => planner.plan_power(connection, &now, *action),
+            Deed::Save(order) => planner.plan_save(connection, &now, order),
             Deed::Change(change) => {
                 if *change == Change::Offline
                     && let Some(link) = entity::links_to(connection, id)?.first()
@@ -197,7 +212,7 @@ impl Accepted {
                         format!("{kind} {id} is in use by {} {}; delete that first", link.kind.term(), link.id);
                     return Err(StoreError::Refused(reason));
                 }
-                dispatch::plan_change(connection, id, state, change.clone(), None)
+                planner.plan_change(connection, &now, change.clone(), None)
             }
             Deed::Resize(bytes, size) => {
                 let Entity { mixins, attributes, specification, .. } = self.entity.clone();
@@ -205,7 +220,7 @@ impl Accepted {
                 changed.insert(STORAGE_SIZE.clone(), size.clone());
                 entity::set_description(connection, id, &mixins, &changed)?;
                 let before = Before { mixins, attributes, specification };
-                dispatch::plan_change(connection, id, state, Change::VolumeSize(*bytes), Some(before))
+                planner.plan_change(connection, &now, Change::VolumeSize(*bytes), Some(before))
             }
         }
     }

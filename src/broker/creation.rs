@@ -17,7 +17,7 @@ use super::{
     security_group, storage,
 };
 use crate::{
-    dispatch::{self, Order},
+    dispatch::{Order, Planner, policy::Operation},
     login::Principal,
     store::{
         DbConnection, StoreError, Timestamp,
@@ -40,6 +40,14 @@ pub(super) struct Candidate {
     pub order: Order,
     /// Where a link leads.
     pub target: Option<Entity>,
+}
+
+impl Candidate {
+    /// Where it waits, and for what.
+    fn queued(&self) -> (String, Operation) {
+        let operation = if matches!(self.order, Order::Link(_)) { Operation::Link } else { Operation::Create };
+        (self.entity.site.clone(), operation)
+    }
 }
 
 /// Where entities are created.
@@ -92,12 +100,17 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Conflict`] when somebody was faster.
     pub(super) async fn accept(&self, candidates: Vec<Candidate>) -> Result<(), BrokerError> {
-        let written = self.inner.db.write(move |connection| write(connection, &candidates)).await;
+        let queued: Vec<_> = candidates.iter().map(Candidate::queued).collect();
+        for (site, operation) in &queued {
+            self.inner.dispatch.admit(site, *operation)?;
+        }
+        let planner = self.inner.dispatch.planner();
+        let written = self.inner.db.write(move |connection| write(connection, &planner, &candidates)).await;
         match written {
             Err(error) if error.is_duplicate() => Err(BrokerError::Conflict("this id is taken".into())),
             written => {
                 written?;
-                self.inner.dispatch.wake();
+                queued.iter().for_each(|(site, operation)| self.inner.dispatch.wake(site, *operation));
                 Ok(())
             }
         }
@@ -258,7 +271,11 @@ impl Broker {
 ///
 /// # Errors
 /// [`StoreError::Refused`] when somebody was faster; the database failed.
-pub(super) fn write(connection: &mut DbConnection, candidates: &[Candidate]) -> Result<(), StoreError> {
+pub(super) fn write(
+    connection: &mut DbConnection,
+    planner: &Planner,
+    candidates: &[Candidate],
+) -> Result<(), StoreError> {
     for Candidate { entity, order, target } in candidates {
         if let Some(target) = target
             && let Some(obstacle) = link::obstacle(connection, entity, target)?
@@ -266,7 +283,7 @@ pub(super) fn write(connection: &mut DbConnection, candidates: &[Candidate]) -> 
             return Err(StoreError::Refused(obstacle));
         }
         entity::insert(connection, entity)?;
-        dispatch::plan_making(connection, entity.id, &entity.site, order)?;
+        planner.plan_making(connection, entity, order)?;
     }
     Ok(())
 }

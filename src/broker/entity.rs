@@ -54,7 +54,13 @@ impl Broker {
             .read_brief(move |connection| {
                 let Some(entity) = entity::find(connection, project, id)? else { return Ok(None) };
                 let links = entity::links_from(connection, &[id])?;
-                Ok(Some((entity, links)))
+                // What is being done with it is worth a look only while something is.
+                let standing = match entity.state_message {
+                    Some(_) => dispatch::standing(connection, id)?,
+                    None => None,
+                };
+                let state_message = standing.or(entity.state_message);
+                Ok(Some((Entity { state_message, ..entity }, links)))
             })
             .await?;
         match found {
@@ -78,7 +84,7 @@ impl Broker {
     /// One does not exist.
     pub async fn delete_named(&self, principal: &Principal, ids: &[EntityId]) -> Result<(), BrokerError> {
         let project = principal.project;
-        let named = ids.to_vec();
+        let (named, planner) = (ids.to_vec(), self.inner.dispatch.planner());
         let missing = self
             .inner
             .db
@@ -91,7 +97,7 @@ impl Broker {
                 for id in &named {
                     // A link that was named beside its end is on its way already.
                     if entity::find(connection, project, *id)?.is_some() {
-                        dispatch::plan_removal(connection, *id)?;
+                        planner.plan_removal(connection, *id)?;
                     }
                 }
                 Ok::<_, StoreError>(None)
@@ -112,7 +118,7 @@ impl Broker {
     pub async fn delete_all(&self, principal: &Principal, selected: &Selected) -> Result<(), BrokerError> {
         let model = self.present_to(principal).await?.model;
         let selection = self.selection(principal, &model, selected)?;
-        let project = principal.project;
+        let (project, planner) = (principal.project, self.inner.dispatch.planner());
         let count = self
             .inner
             .db
@@ -120,7 +126,7 @@ impl Broker {
                 let found = entity::select(connection, &selection, None, i64::MAX)?;
                 for entity in &found {
                     if entity::find(connection, project, entity.id)?.is_some() {
-                        dispatch::plan_removal(connection, entity.id)?;
+                        planner.plan_removal(connection, entity.id)?;
                     }
                 }
                 Ok(found.len())

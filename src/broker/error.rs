@@ -1,7 +1,7 @@
 use occi_schema::Refusal;
 use thiserror::Error;
 
-use crate::store::StoreError;
+use crate::{dispatch::QueueFull, store::StoreError};
 
 /// Why a request is not carried out, sorted by what the client should do next.
 #[derive(Debug, Error)]
@@ -52,5 +52,11 @@ impl From<StoreError> for BrokerError {
             StoreError::Refused(reason) => Self::Conflict(reason),
             error => Self::Store(error),
         }
+    }
+}
+
+impl From<QueueFull> for BrokerError {
+    fn from(full: QueueFull) -> Self {
+        Self::Unavailable { reason: full.to_string(), retry_after: full.retry_after }
     }
 }

@@ -5,12 +5,14 @@ mod compute;
 mod creation;
 mod entity;
 mod error;
+mod events;
 mod ip_reservation;
 mod link;
 mod listing;
 mod model;
 mod network;
 mod placement;
+mod readiness;
 mod security_group;
 mod storage;
 mod update;
@@ -22,8 +24,12 @@ pub use action::Acted;
 pub use creation::Address;
 pub use entity::Shown;
 pub use error::BrokerError;
+#[cfg(test)]
+pub use events::ToldEntity;
+pub use events::{EventsRead, ToldEvent};
 pub use listing::{Listing, MOST_AT_ONCE, Page, Selected};
 use model::Models;
+pub use readiness::Readiness;
 pub use update::Membership;
 
 use occi_schema::Mode;
@@ -45,6 +51,7 @@ struct Inner {
     announces_json: bool,
     legacy_json: bool,
     never_gone_for: Vec<String>,
+    database_check: readiness::DatabaseCheck,
 }
 
 impl Broker {
@@ -59,8 +66,17 @@ impl Broker {
         let public_url = given(&config.occi.public_url);
         let (announces_json, legacy_json) = (config.occi.announce_json, config.occi.legacy_json);
         let never_gone_for = config.occi.never_gone_for.clone();
-        let inner =
-            Inner { db, dispatch, models, default_appliance, public_url, announces_json, legacy_json, never_gone_for };
+        let inner = Inner {
+            db,
+            dispatch,
+            models,
+            default_appliance,
+            public_url,
+            announces_json,
+            legacy_json,
+            never_gone_for,
+            database_check: readiness::DatabaseCheck::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -22,7 +22,7 @@ use super::{
     network, security_group, storage,
 };
 use crate::{
-    dispatch::{self, Before, Change, Order},
+    dispatch::{Before, Change, Order, Planner, policy::Operation},
     login::Principal,
     store::{
         DbConnection, StoreError,
@@ -164,19 +164,34 @@ impl Broker {
 
     /// Writes all updates in one transaction, if nobody else has written meanwhile.
     async fn carry_out(&self, updates: Vec<Described>) -> Result<(), BrokerError> {
-        self.inner.db.write(move |connection| updates.iter().try_for_each(|update| update.write(connection))).await?;
-        self.inner.dispatch.wake();
+        let queued: Vec<_> = updates.iter().flat_map(Described::queued).collect();
+        for (site, operation) in &queued {
+            self.inner.dispatch.admit(site, *operation)?;
+        }
+        let planner = self.inner.dispatch.planner();
+        let write = move |connection: &mut DbConnection| {
+            updates.iter().try_for_each(|update| update.write(connection, &planner))
+        };
+        self.inner.db.write(write).await?;
+        queued.iter().for_each(|(site, operation)| self.inner.dispatch.wake(site, *operation));
         Ok(())
     }
 }
 
 impl Described {
-    fn write(&self, connection: &mut DbConnection) -> Result<(), StoreError> {
-        let Entity { id, project, mixins, attributes, specification, state, .. } = self.entity.clone();
+    /// What of it waits for a site.
+    fn queued(&self) -> Vec<(String, Operation)> {
+        let change = self.change.iter().map(|_| (self.entity.site.clone(), Operation::Change));
+        change.chain(self.links.iter().map(|link| (link.entity.site.clone(), Operation::Link))).collect()
+    }
+
+    fn write(&self, connection: &mut DbConnection, planner: &Planner) -> Result<(), StoreError> {
+        let Entity { id, project, mixins, attributes, specification, .. } = self.entity.clone();
         let now = entity::find(connection, project, id)?;
-        if !now.is_some_and(|now| now.mixins == mixins && now.attributes == attributes) {
+        let now = now.filter(|now| now.mixins == mixins && now.attributes == attributes);
+        let Some(now) = now else {
             return Err(StoreError::Refused("somebody else has just changed it; try again".into()));
-        }
+        };
         entity::set_description(connection, id, &self.mixins, &self.attributes)?;
         if let Some((change, order)) = &self.change {
             if !saga::unfinished_of(connection, id)?.is_empty() {
@@ -190,9 +205,9 @@ impl Described {
             };
             entity::set_specification(connection, id, &order.to_json().map_err(unreadable)?)?;
             let before = Before { mixins, attributes, specification };
-            dispatch::plan_change(connection, id, state, change.clone(), Some(before))?;
+            planner.plan_change(connection, &now, change.clone(), Some(before))?;
         }
-        creation::write(connection, &self.links)
+        creation::write(connection, planner, &self.links)
     }
 }
 

@@ -84,6 +84,7 @@ impl Cli {
     /// What went wrong, to be printed in one line.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
+        crate::log::start(&config.log);
         match self.command {
             Command::Serve(args) => serve::run(config, &args).await,
             Command::Node(args) => node::run(&config, &args).await,

@@ -10,7 +10,7 @@ use crate::{
     broker::Broker,
     config::{AdapterConfig, Config, SiteConfig},
     dispatch::{Dispatch, Sites},
-    http, store,
+    http, measured, store,
 };
 
 /// What `tombolo serve` takes.
@@ -29,12 +29,14 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         );
         config.listen = listen;
     }
+    // Before anything that measures itself.
+    let figures = measured::collect()?;
     data_dir::prepare(&config.data_dir)?;
     let _ownership = data_dir::Ownership::take(&config.data_dir)?;
     let db = data_dir::open_store(&config).await?;
     if config.database_is_local() {
         // The data directory is ours, so no owner of a lease can be alive: what was under way goes on at once.
-        db.write(|connection| store::saga::release(connection, None)).await?;
+        db.write(|connection| store::replica::forget_all(connection)).await?;
     }
     let image_dir = config.image_dir();
     let images = Arc::new(tokio::task::spawn_blocking(move || ImageStore::open(&image_dir)).await??);
@@ -50,16 +52,18 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     if config.site.is_empty() {
         embedded_node = Some(node::start_embedded(&config, &shutdown).await?);
         let adapter = AdapterConfig::NodeSocket { socket: config.node_socket() };
-        config.site.push(SiteConfig { name: "local".into(), adapter });
+        config.site.push(SiteConfig { name: "local".into(), adapter, sighting_seconds: None });
     }
     let sites = Sites::connect(&config.site).map_err(|reason| anyhow!(reason))?;
     for site in sites.iter() {
         site.look().await;
     }
-    let dispatch = Dispatch::new(&db, sites, &images);
+    let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
+    tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
     let broker = Broker::new(db, dispatch, &config)?;
-    let server = http::server(broker, listener)?;
+    tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
+    let server = http::server(broker, listener, http::Figures::new(figures, &config.metrics), &shutdown)?;
     let handle = server.handle();
     let stop = {
         let shutdown = shutdown.clone();

@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    link, make,
+    ledger, link, make,
     object::{name, networks, security_groups, volumes},
     order::Order,
     power::wait_until,
-    saga::{Definition, Outcome, Run, StepFailure},
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
     work::{Work, failure, parameters_of},
 };
 use crate::store::{
     DbConnection, StoreError,
     entity::{self, EntityState},
+    reservation::Usage,
     saga::Saga,
 };
 
@@ -72,6 +73,22 @@ impl Change {
         }
     }
 
+    /// What the entity takes of its project's share with the change.
+    pub(super) fn usage(&self, taken: Usage) -> Usage {
+        let number = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+        match self {
+            Self::VolumeSize(bytes) => Usage { disk_bytes: number(*bytes), ..taken },
+            Self::MachineSize(size) => Usage {
+                cores: size.cores.into(),
+                memory_mib: number(size.memory_mib),
+                // A disk never shrinks.
+                disk_bytes: number(size.disk_bytes).max(taken.disk_bytes),
+                ..taken
+            },
+            _ => taken,
+        }
+    }
+
     fn destination(&self, before: EntityState) -> EntityState {
         match self {
             Self::Up | Self::Rejoin => EntityState::Active,
@@ -103,6 +120,9 @@ pub struct Plan {
     pub state: String,
     /// The description at the beginning, where the change alters it.
     pub before: Option<Before>,
+    /// What of its project's share it took at the beginning.
+    #[serde(default)]
+    pub taken: Option<Usage>,
 }
 
 impl Plan {
@@ -124,10 +144,11 @@ impl Changing {
         Self { sites }
     }
 
-    async fn ask(run: &Run, work: &Work, change: &Change) -> Result<(), StepFailure> {
+    async fn ask(run: &Run, work: &Work, change: &Change) -> Result<Done, StepFailure> {
         let backend = work.site.backend.as_ref();
         if *change == Change::Rejoin {
-            link::leave(run, work).await?;
+            let left = link::leave(run, work).await?;
+            run.write(move |connection| left.write(connection)).await?;
             return link::join(run, work).await;
         }
         let missing = || StepFailure::Lasting(format!("there is no {} at its site", work.order.noun()));
@@ -148,7 +169,7 @@ impl Changing {
                 (Change::Rejoin, _) => Ok(()),
             }
         };
-        asked.await.map_err(|error| failure(&error))
+        asked.await.map(|()| Done::nothing()).map_err(|error| failure(&error))
     }
 }
 
@@ -167,43 +188,51 @@ impl Definition for Changing {
         &[ASK, ARRIVE]
     }
 
-    fn is_interruptible(&self, step: &'static str) -> bool {
-        step != ASK
+    fn announcement(&self, _step: &'static str, saga: &Saga) -> Option<String> {
+        Plan::of(saga).ok().map(|plan| plan.change.announcement().to_owned())
     }
 
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }
 
-    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         let plan = Plan::of(&run.saga)?;
         if step == ASK {
             return Self::ask(run, &work, &plan.change).await;
         }
         match (&plan.change, plan.state_before()) {
-            (Change::Rejoin, _) => Ok(()),
+            (Change::Rejoin, _) => {}
             (Change::MachineSize(_), EntityState::Active) => {
-                wait_until(&work, |machine| machine.state == MachineState::Running).await.map(|_| ())
+                wait_until(&work, |machine| machine.state == MachineState::Running).await?;
             }
-            (Change::MachineSize(_), _) => Ok(()),
-            _ => make::wait_until_ready(&work).await.map(|_| ()),
+            (Change::MachineSize(_), _) => {}
+            _ => {
+                make::wait_until_ready(&work).await?;
+            }
         }
+        Ok(Done::nothing())
     }
 
-    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<(), StepFailure> {
+    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<Done, StepFailure> {
         // What was asked of a backend cannot be taken back; what the owner sees is.
-        Ok(())
+        Ok(Done::nothing())
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
         let Ok(plan) = Plan::of(saga) else {
             return Ok(());
         };
-        let before = plan.state_before();
+        let (before, request_id) = (plan.state_before(), saga.request_id.as_deref());
         let Outcome::Undone(reason) = outcome else {
-            return entity::set_state(connection, saga.entity, plan.change.destination(before), None);
+            return ledger::set_state(connection, saga.entity, plan.change.destination(before), None, request_id);
         };
+        if let (Some(taken), Some(entity)) = (plan.taken, entity::find_for_dispatch(connection, saga.entity)?)
+            && taken != Usage::default()
+        {
+            ledger::take_instead(connection, &entity, taken, request_id)?;
+        }
         if let Some(description) = &plan.before {
             entity::set_description(connection, saga.entity, &description.mixins, &description.attributes)?;
             entity::set_specification(connection, saga.entity, &description.specification)?;
@@ -211,6 +240,6 @@ impl Definition for Changing {
         let message = format!("{} failed: {reason}", plan.change.announcement());
         // A link that could not be joined anew is apart.
         let state = if plan.change == Change::Rejoin { EntityState::Error } else { before };
-        entity::set_state(connection, saga.entity, state, Some(&message))
+        ledger::set_state(connection, saga.entity, state, Some(&message), request_id)
     }
 }

@@ -16,11 +16,12 @@ use occi_schema::{
 };
 
 use super::{
+    ledger,
     object::{name, networks, security_groups, volumes},
     order::{LinkOrder, Order},
-    saga::{Definition, Outcome, Run, StepFailure},
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure, say},
+    work::{Work, failure},
 };
 use crate::store::{
     DbConnection, StoreError,
@@ -56,28 +57,35 @@ impl Definition for Link {
         &[JOIN]
     }
 
-    fn is_interruptible(&self, _step: &'static str) -> bool {
-        false
+    fn makes(&self, _step: &'static str) -> bool {
+        true
+    }
+
+    fn announcement(&self, _step: &'static str, _saga: &Saga) -> Option<String> {
+        Some("joining".to_owned())
     }
 
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }
 
-    async fn act(&self, _step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, _step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         join(run, &work).await
     }
 
-    async fn undo(&self, _step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn undo(&self, _step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         leave(run, &work).await
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
+        let request_id = saga.request_id.as_deref();
         match outcome {
-            Outcome::Done => entity::set_state(connection, saga.entity, EntityState::Active, None),
-            Outcome::Undone(reason) => entity::set_state(connection, saga.entity, EntityState::Error, Some(reason)),
+            Outcome::Done => ledger::set_state(connection, saga.entity, EntityState::Active, None, request_id),
+            Outcome::Undone(reason) => {
+                ledger::set_state(connection, saga.entity, EntityState::Error, Some(reason), request_id)
+            }
         }
     }
 }
@@ -90,10 +98,9 @@ struct Ends {
 }
 
 /// Joins the ends, and writes down how. What is joined already stays joined.
-pub async fn join(run: &Run, work: &Work) -> Result<(), StepFailure> {
+pub async fn join(run: &Run, work: &Work) -> Result<Done, StepFailure> {
     let ends = ready_ends(run, &work.entity).await?;
     let backend = work.site.backend.as_ref();
-    say(run, "joining").await?;
     let kind = work.entity.kind.clone();
     if ends.target.kind == STORAGE && ends.target.state == EntityState::Offline {
         // A volume that a machine gets is meant to be used.
@@ -104,7 +111,8 @@ pub async fn join(run: &Run, work: &Work) -> Result<(), StepFailure> {
     let learned = attach(backend, &kind, order(work)?, &ends).await.map_err(|error| failure(&error))?;
     let (id, tag) = (run.saga.entity, work.order.tag());
     let target = ends.target;
-    run.write(move |connection| {
+    Ok(Done::writing(move |connection| {
+        entity::lock(connection, id)?;
         let Some(mut link) = entity::find_for_dispatch(connection, id)? else { return Ok(()) };
         let has_address = link.mixins.contains(&IP_NETWORK_INTERFACE);
         for (name, value) in &learned {
@@ -117,16 +125,14 @@ pub async fn join(run: &Run, work: &Work) -> Result<(), StepFailure> {
         entity::set_backend_id(connection, id, Some(&tag.to_string()))?;
         intent::settle(connection, tag, Some(&tag.to_string()))?;
         if target.kind == STORAGE && target.state == EntityState::Offline {
-            entity::set_state(connection, target.id, EntityState::Online, None)?;
+            ledger::set_state(connection, target.id, EntityState::Online, None, None)?;
         }
         note_use(connection, &target, true)
-    })
-    .await?;
-    Ok(())
+    }))
 }
 
 /// Parts the ends, and writes down that they are apart. What is apart already stays apart.
-pub async fn leave(run: &Run, work: &Work) -> Result<(), StepFailure> {
+pub async fn leave(run: &Run, work: &Work) -> Result<Done, StepFailure> {
     let (source, target) = ends(run, &work.entity).await?;
     let machine = source.and_then(|source| source.backend_id).and_then(|id| id.parse::<MachineId>().ok());
     if let Some(machine) = machine {
@@ -136,13 +142,11 @@ pub async fn leave(run: &Run, work: &Work) -> Result<(), StepFailure> {
         parted.map_err(|error| failure(&error))?;
     }
     let (id, tag) = (run.saga.entity, work.order.tag());
-    run.write(move |connection| {
+    Ok(Done::writing(move |connection| {
         intent::settle(connection, tag, None)?;
         entity::set_backend_id(connection, id, None)?;
         target.as_ref().map_or(Ok(()), |target| note_use(connection, target, false))
-    })
-    .await?;
-    Ok(())
+    }))
 }
 
 fn order(work: &Work) -> Result<&LinkOrder, StepFailure> {
@@ -252,6 +256,7 @@ pub fn note_use(connection: &mut DbConnection, target: &Entity, used: bool) -> R
     if target.kind != IP_RESERVATION {
         return Ok(());
     }
+    entity::lock(connection, target.id)?;
     let Some(Entity { mixins, mut attributes, .. }) = entity::find_for_dispatch(connection, target.id)? else {
         return Ok(());
     };

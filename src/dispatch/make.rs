@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
+    ledger,
     object::{self, Object, Standing},
     order::Order,
-    saga::{Definition, Outcome, Run, StepFailure},
+    provision::await_sighting,
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure, say},
+    work::{Work, failure},
 };
 use crate::store::{
     DbConnection, StoreError,
@@ -50,43 +52,59 @@ impl Definition for Make {
         &[CREATE, ARRIVE]
     }
 
-    fn is_interruptible(&self, step: &'static str) -> bool {
-        step != CREATE
+    fn makes(&self, step: &'static str) -> bool {
+        step == CREATE
+    }
+
+    fn announcement(&self, step: &'static str, saga: &Saga) -> Option<String> {
+        Some(match step {
+            CREATE => format!("being made at site {}", saga.site),
+            _ => format!("becoming ready at site {}", saga.site),
+        })
     }
 
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }
 
-    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         let backend = work.site.backend.as_ref();
         let (id, tag) = (run.saga.entity, work.order.tag());
         if step == CREATE {
-            say(run, &format!("creating the {} at site {}", work.order.noun(), work.site.name)).await?;
-            let made = object::find_or_create(backend, &work.order).await.map_err(|error| failure(&error))?;
-            run.write(move |connection| {
+            let mut found = None;
+            if run.asked_before.is_some() {
+                // An earlier try may have been answered by nobody: look before asking again.
+                found = object::find(backend, &work.order).await.map_err(|error| failure(&error))?;
+                if found.is_none() {
+                    await_sighting(run, &work)?;
+                    run.ask_again().await?;
+                }
+            }
+            let made = match found {
+                Some(made) => made,
+                None => object::create(backend, &work.order).await.map_err(|error| failure(&error))?,
+            };
+            return Ok(Done::writing(move |connection| {
                 intent::settle(connection, tag, Some(&made.backend_id))?;
                 entity::set_backend_id(connection, id, Some(&made.backend_id))
-            })
-            .await?;
-            return Ok(());
+            }));
         }
         let made = wait_until_ready(&work).await?;
         object::bring_to_rest(backend, &work.order, &made.backend_id).await.map_err(|error| failure(&error))?;
-        run.write(move |connection| add_attributes(connection, id, &made)).await?;
-        Ok(())
+        Ok(Done::writing(move |connection| add_attributes(connection, id, &made)))
     }
 
-    async fn undo(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn undo(&self, step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         if step != CREATE {
-            return Ok(());
+            return Ok(Done::nothing());
         }
         let work = Work::of(run, &self.sites).await?;
         remove(run, &work).await
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
+        let request_id = saga.request_id.as_deref();
         let Outcome::Undone(reason) = outcome else {
             let order = entity::find_for_dispatch(connection, saga.entity)?.and_then(|made| Order::of(&made).ok());
             let state = match order {
@@ -94,9 +112,9 @@ impl Definition for Make {
                 Some(Order::SecurityGroup(_)) => EntityState::Active,
                 _ => EntityState::Inactive,
             };
-            return entity::set_state(connection, saga.entity, state, None);
+            return ledger::set_state(connection, saga.entity, state, None, request_id);
         };
-        entity::set_state(connection, saga.entity, EntityState::Error, Some(reason))
+        ledger::set_state(connection, saga.entity, EntityState::Error, Some(reason), request_id)
     }
 }
 
@@ -122,13 +140,16 @@ pub async fn wait_until_ready(work: &Work) -> Result<Object, StepFailure> {
     }
 }
 
-/// Removes whatever carries the entity's tag, and records that there is nothing.
-pub async fn remove(run: &Run, work: &Work) -> Result<(), StepFailure> {
+/// Removes whatever carries the entity's tag; what is written then is that there is nothing.
+pub async fn remove(run: &Run, work: &Work) -> Result<Done, StepFailure> {
     let backend = work.site.backend.as_ref();
     let known = match &work.entity.backend_id {
         Some(id) => Some(id.clone()),
         None => {
             let found = object::find(backend, &work.order).await.map_err(|error| failure(&error))?;
+            if found.is_none() {
+                await_sighting(run, work)?;
+            }
             found.map(|object| object.backend_id)
         }
     };
@@ -136,15 +157,14 @@ pub async fn remove(run: &Run, work: &Work) -> Result<(), StepFailure> {
         object::delete(backend, &work.order, &id).await.map_err(|error| failure(&error))?;
     }
     let (entity, tag) = (run.saga.entity, work.order.tag());
-    run.write(move |connection| {
+    Ok(Done::writing(move |connection| {
         intent::settle(connection, tag, None)?;
         entity::set_backend_id(connection, entity, None)
-    })
-    .await?;
-    Ok(())
+    }))
 }
 
 fn add_attributes(connection: &mut DbConnection, id: entity::EntityId, made: &Object) -> Result<(), StoreError> {
+    entity::lock(connection, id)?;
     let Some(Entity { mixins, mut attributes, .. }) = entity::find_for_dispatch(connection, id)? else {
         return Ok(());
     };

@@ -1,18 +1,27 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
+mod breaker;
 mod change;
+mod delivery;
+mod guard;
 mod image;
+mod ledger;
 mod link;
 mod make;
 mod object;
 mod order;
+mod plan;
+pub mod policy;
 mod power;
 mod provision;
+mod queue;
 mod reconcile;
 mod removal;
+mod replica;
 mod saga;
 mod save;
 mod site;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -21,31 +30,39 @@ use std::sync::Arc;
 
 pub use change::{Before, Change};
 pub use order::{LinkOrder, Order};
+pub use plan::Planner;
+pub use policy::Policy;
+use policy::{Operation, Priority};
 pub use power::PowerAction;
-pub use saga::Engine;
+use queue::Queue;
+pub use queue::QueueFull;
+use saga::Engine;
+pub use saga::Trial;
 pub use save::SaveOrder;
 pub use site::{Site, SiteView, Sites};
+pub use standing::standing;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::store::{
-    Db, DbConnection, StoreError,
-    entity::{self, EntityId, EntityState},
-    saga::NewSaga,
-};
+use crate::store::{Db, event};
 use image_store::ImageStore;
+
+/// How often what has happened is sealed when nobody is in a hurry.
+const SEALING: std::time::Duration = std::time::Duration::from_millis(300);
+/// Most events of one sealing.
+const MOST_SEALED: i64 = 1000;
 
 /// The handle that the broker holds.
 #[derive(Clone)]
 pub struct Dispatch {
     sites: Sites,
+    queue: Arc<Queue>,
     engine: Arc<Engine>,
 }
 
 impl Dispatch {
     /// Prepares the sagas over these sites and images. Nothing runs before [`Dispatch::run`].
-    pub fn new(db: &Db, sites: Sites, images: &Arc<ImageStore>) -> Self {
+    pub fn new(db: &Db, sites: Sites, images: &Arc<ImageStore>, policy: Policy, trial: Trial) -> Self {
         let definitions: Vec<Arc<dyn saga::Definition>> = vec![
             Arc::new(provision::Provision::new(sites.clone(), Arc::clone(images))),
             Arc::new(power::Power::new(sites.clone())),
@@ -55,7 +72,10 @@ impl Dispatch {
             Arc::new(save::Save::new(sites.clone(), Arc::clone(images))),
             Arc::new(removal::Removal::new(sites.clone())),
         ];
-        Self { sites, engine: Arc::new(Engine::new(db.clone(), definitions)) }
+        let queue = Arc::new(Queue::new(policy));
+        let names = sites.iter().map(|site| site.name.clone()).collect();
+        let engine = Engine::new(db.clone(), definitions, names, Arc::clone(&queue), trial);
+        Self { sites, queue, engine: Arc::new(engine) }
     }
 
     /// The sites, with what is known of them.
@@ -63,18 +83,36 @@ impl Dispatch {
         &self.sites
     }
 
+    /// Writes plans down on behalf of the present request.
+    pub fn planner(&self) -> Planner {
+        Planner::new(Arc::clone(&self.queue), None)
+    }
+
+    /// Whether the site's queue takes one more request of a client. Asks nobody, so it costs nothing.
+    ///
+    /// # Errors
+    /// It is full.
+    pub fn admit(&self, site: &str, operation: Operation) -> Result<(), QueueFull> {
+        self.queue.admit(site, operation, Priority::User)
+    }
+
     /// Runs sagas and reconciliation until the token is cancelled; the handle ends when all is put away.
     pub fn run(&self, db: &Db, shutdown: &CancellationToken) -> JoinHandle<()> {
         let engine = Arc::clone(&self.engine);
         let (sites, db, shutdown) = (self.sites.clone(), db.clone(), shutdown.clone());
         tokio::spawn(async move {
-            tokio::join!(engine.run(&shutdown), reconcile::run(&db, &sites, &shutdown));
+            tokio::join!(
+                engine.run(&shutdown),
+                reconcile::run(&db, &sites, engine.replica(), &shutdown),
+                seal(&db, &shutdown)
+            );
         })
     }
 
     /// To be called when a saga was written: it is looked at now instead of at the next round.
-    pub fn wake(&self) {
-        self.engine.wake();
+    pub fn wake(&self, site: &str, operation: Operation) {
+        self.queue.accepted(site, operation);
+        self.engine.wake(site);
     }
 
     /// To be called when a removal was written, which may have cancelled other sagas.
@@ -83,125 +121,23 @@ impl Dispatch {
     }
 }
 
-/// Writes down, in the caller's transaction, that what the entity stands for is to be made at its site.
-///
-/// # Errors
-/// The database failed.
-pub fn plan_making(
-    connection: &mut DbConnection,
-    entity: EntityId,
-    site: &str,
-    order: &Order,
-) -> Result<(), StoreError> {
-    let name = match order {
-        Order::Machine(_) => provision::NAME,
-        Order::Link(_) => link::NAME,
-        _ => make::NAME,
-    };
-    let saga = NewSaga { blocked_by: last_of_ends(connection, entity, order)?, ..new_saga(name, entity) };
-    crate::store::saga::insert(connection, &saga)?;
-    crate::store::intent::insert(connection, order.tag(), entity, saga.id, site)
-}
-
-/// The saga that a new link has to wait for: the last one of its source, or else of its target.
-fn last_of_ends(connection: &mut DbConnection, id: EntityId, order: &Order) -> Result<Option<Uuid>, StoreError> {
-    let Order::Link(_) = order else { return Ok(None) };
-    let Some(link) = entity::find_for_dispatch(connection, id)? else { return Ok(None) };
-    let target = match link.target {
-        Some(entity::LinkTarget::Entity(target)) => Some(target),
-        _ => None,
-    };
-    for end in link.source.into_iter().chain(target) {
-        if let Some(saga) = crate::store::saga::unfinished_of(connection, end)?.last() {
-            return Ok(Some(saga.id));
-        }
-    }
-    Ok(None)
-}
-
-/// Writes down, in the caller's transaction, that the entity's machine is to start, stop, restart or freeze.
-///
-/// # Errors
-/// The database failed.
-pub fn plan_power(connection: &mut DbConnection, entity: EntityId, action: PowerAction) -> Result<(), StoreError> {
-    let parameters = to_parameters(entity, &action)?;
-    crate::store::saga::insert(connection, &NewSaga { parameters, ..new_saga(power::NAME, entity) })?;
-    entity::set_message(connection, entity, Some(action.announcement()))
-}
-
 /// Whether the saga ends, when all goes well, with a machine that runs.
 pub fn leads_to_running(saga: &crate::store::saga::Saga) -> bool {
     saga.name == provision::NAME || (saga.name == power::NAME && PowerAction::leads_to_running(saga))
 }
 
-/// Writes down, in the caller's transaction, that what the entity stands for is to change. `before` is what it said of
-/// itself until now, where that changes too.
-///
-/// # Errors
-/// The database failed.
-pub fn plan_change(
-    connection: &mut DbConnection,
-    entity: EntityId,
-    state: EntityState,
-    change: Change,
-    before: Option<Before>,
-) -> Result<(), StoreError> {
-    let announcement = change.announcement();
-    let parameters = to_parameters(entity, &change::Plan { change, state: state.as_str().to_owned(), before })?;
-    crate::store::saga::insert(connection, &NewSaga { parameters, ..new_saga(change::NAME, entity) })?;
-    entity::set_message(connection, entity, Some(announcement))
-}
-
-/// Writes down, in the caller's transaction, that the entity's disk is to become an appliance.
-///
-/// # Errors
-/// The database failed.
-pub fn plan_save(connection: &mut DbConnection, entity: EntityId, order: &SaveOrder) -> Result<(), StoreError> {
-    let parameters = to_parameters(entity, order)?;
-    crate::store::saga::insert(connection, &NewSaga { parameters, ..new_saga(save::NAME, entity) })?;
-    entity::set_message(connection, entity, Some("the disk is to be saved"))
-}
-
-/// Writes down, in the caller's transaction, that nothing of the entity is to be left, nor of the links from and to
-/// it: what still runs for them is cancelled, and the removal waits for that to be undone.
-///
-/// # Errors
-/// The database failed.
-pub fn plan_removal(connection: &mut DbConnection, entity: EntityId) -> Result<(), StoreError> {
-    // Its own links go with it; those of others that lead here are parted from their machines first.
-    for link in entity::links_from(connection, &[entity])? {
-        cancel_all(connection, link.id)?;
-        entity::request_removal(connection, link.id)?;
+/// Gives events their places in the log. Any replica may; one does at a time.
+async fn seal(db: &Db, shutdown: &CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match db.write_locking(|connection| event::seal(connection, MOST_SEALED)).await {
+            // There may be more.
+            Ok(sealed) if sealed > 0 => {}
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "events could not be sealed"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(SEALING) => {}
+        }
     }
-    for link in entity::links_to(connection, entity)? {
-        plan_removal_of_one(connection, link.id)?;
-    }
-    plan_removal_of_one(connection, entity)
-}
-
-fn plan_removal_of_one(connection: &mut DbConnection, entity: EntityId) -> Result<(), StoreError> {
-    let blocked_by = cancel_all(connection, entity)?;
-    entity::request_removal(connection, entity)?;
-    crate::store::saga::insert(connection, &NewSaga { blocked_by, ..new_saga(removal::NAME, entity) })
-}
-
-/// Cancels what runs for the entity, and names the last of it.
-fn cancel_all(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Uuid>, StoreError> {
-    let unfinished = crate::store::saga::unfinished_of(connection, entity)?;
-    for saga in &unfinished {
-        crate::store::saga::request_cancel(connection, saga.id)?;
-    }
-    Ok(unfinished.last().map(|saga| saga.id))
-}
-
-fn to_parameters(entity: EntityId, parameters: &impl serde::Serialize) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(parameters).map_err(|error| StoreError::Unreadable {
-        table: "sagas",
-        id: entity.to_string(),
-        reason: error.to_string(),
-    })
-}
-
-fn new_saga(name: &'static str, entity: EntityId) -> NewSaga {
-    NewSaga { id: Uuid::now_v7(), name, entity, blocked_by: None, parameters: serde_json::Value::Null }
 }

@@ -35,12 +35,8 @@ pub struct Object {
     pub attributes: BTreeMap<AttributeName, Value>,
 }
 
-/// The thing that carries the order's tag; made if there is none.
-pub async fn find_or_create(backend: &dyn Backend, order: &Order) -> Result<Object, BackendError> {
-    // An earlier try may have been answered by nobody: look before asking again.
-    if let Some(found) = find(backend, order).await? {
-        return Ok(found);
-    }
+/// Asks for the thing.
+pub async fn create(backend: &dyn Backend, order: &Order) -> Result<Object, BackendError> {
     Ok(match order {
         Order::Volume(spec) => volumes(backend)?.create(spec).await?.into(),
         Order::Network(spec) => networks(backend)?.create(spec).await?.into(),

@@ -7,9 +7,10 @@ use backend::{Machine, MachineState, RestartMethod, StopMethod, SuspendMethod};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    ledger,
     object::name,
     provision::{facts_of, wait_for},
-    saga::{Definition, Outcome, Run, StepFailure},
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
     work::{Work, failure, parameters_of},
 };
@@ -91,11 +92,15 @@ impl Definition for Power {
         &[ASK, ARRIVE]
     }
 
+    fn announcement(&self, _step: &'static str, saga: &Saga) -> Option<String> {
+        PowerAction::of(saga).ok().map(|action| action.announcement().to_owned())
+    }
+
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }
 
-    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let action = PowerAction::of(&run.saga)?;
         let work = Work::of(run, &self.sites).await?;
         if step == ASK {
@@ -110,18 +115,17 @@ impl Definition for Power {
                 PowerAction::Restart(method) => backend.restart(machine, method).await,
                 PowerAction::Suspend(method) => backend.suspend(machine, method).await,
             };
-            return asked.map_err(|error| failure(&error));
+            return asked.map(|()| Done::nothing()).map_err(|error| failure(&error));
         }
         let (arrived, _) = action.destination();
         let machine = wait_until(&work, |machine| machine.state == arrived).await?;
         let (entity, facts) = (run.saga.entity, facts_of(&machine));
-        run.write(move |connection| entity::set_facts(connection, entity, &facts)).await?;
-        Ok(())
+        Ok(Done::writing(move |connection| entity::set_facts(connection, entity, &facts)))
     }
 
-    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<(), StepFailure> {
+    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<Done, StepFailure> {
         // A machine that was asked to stop cannot be asked not to; where it ends, reconciliation sees.
-        Ok(())
+        Ok(Done::nothing())
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
@@ -129,7 +133,10 @@ impl Definition for Power {
             return Ok(());
         };
         match outcome {
-            Outcome::Done => entity::set_state(connection, saga.entity, action.destination().1, None),
+            Outcome::Done => {
+                let request_id = saga.request_id.as_deref();
+                ledger::set_state(connection, saga.entity, action.destination().1, None, request_id)
+            }
             Outcome::Undone(reason) => {
                 let message = format!("{} failed: {reason}", action.announcement());
                 entity::set_message(connection, saga.entity, Some(&message))

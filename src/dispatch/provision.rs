@@ -1,12 +1,6 @@
 //! The saga that makes a machine: deliver the image, create, wait until it runs.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backend::{Machine, MachineId, MachineState};
@@ -14,11 +8,11 @@ use image_store::ImageStore;
 use tokio::time::Instant;
 
 use super::{
-    image,
+    image, ledger,
     object::name,
-    saga::{Definition, Outcome, Run, StepFailure},
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure, say},
+    work::{Work, failure, say, unseen_for},
 };
 use crate::store::{
     DbConnection, StoreError,
@@ -50,55 +44,78 @@ impl Provision {
         Self { sites, images }
     }
 
-    async fn deliver(&self, run: &Run, work: &Work) -> Result<(), StepFailure> {
+    async fn deliver(&self, run: &Run, work: &Work) -> Result<Done, StepFailure> {
         // Re-reading metadata of a file is quick, but it is a disk: not on the runtime's thread.
         let (images, digest) = (Arc::clone(&self.images), work.machine()?.image);
         let offer = tokio::task::spawn_blocking(move || image::offer(&images, digest))
             .await
             .map_err(|_| StepFailure::Store(StoreError::Interrupted))?
             .map_err(StepFailure::Lasting)?;
-        say(run, &format!("delivering the image to site {}", work.site.name)).await?;
-        let delivered = AtomicU64::new(0);
-        let note = |bytes: u64| delivered.store(bytes, Ordering::Relaxed);
-        let delivery = work.site.backend.provide_image(&offer, &note);
-        tokio::pin!(delivery);
+        // Thirty machines of one image need one delivery: the others wait for it, and then find it done.
+        let delivery = work.site.deliveries.of(digest);
+        let delivering = async {
+            let _turn = delivery.turn.lock().await;
+            let note = |bytes: u64| delivery.note(bytes, offer.size);
+            work.site.backend.provide_image(&offer, &note).await
+        };
+        tokio::pin!(delivering);
         let mut shown = 0;
         loop {
             tokio::select! {
-                outcome = &mut delivery => return outcome.map_err(|error| failure(&error)),
+                outcome = &mut delivering => {
+                    return outcome.map(|()| Done::nothing()).map_err(|error| failure(&error));
+                }
                 () = tokio::time::sleep(PROGRESS_INTERVAL) => {}
             }
-            let percent = delivered.load(Ordering::Relaxed).saturating_mul(100) / offer.size.max(1);
+            let percent = delivery.percent();
             if percent > shown {
                 shown = percent;
-                say(run, &format!("delivering the image to site {}: {percent} %", work.site.name)).await?;
+                say(run, &format!("waiting for the image at site {}, {percent} %", work.site.name)).await?;
             }
         }
     }
 
-    async fn create(run: &Run, work: &Work) -> Result<(), StepFailure> {
-        say(run, &format!("creating the machine at site {}", work.site.name)).await?;
-        // An earlier try may have been answered by nobody: look before asking again.
-        let found = work.site.backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
+    async fn create(run: &Run, work: &Work) -> Result<Done, StepFailure> {
+        let backend = &work.site.backend;
+        let mut found = None;
+        if run.asked_before.is_some() {
+            // An earlier try may have been answered by nobody: look before asking again.
+            found = backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
+            if found.is_none() {
+                await_sighting(run, work)?;
+                run.ask_again().await?;
+            }
+        }
         let machine = match found {
             Some(machine) => machine,
-            None => work.site.backend.create(work.machine()?).await.map_err(|error| failure(&error))?,
+            None => backend.create(work.machine()?).await.map_err(|error| failure(&error))?,
         };
         let (entity, tag) = (run.saga.entity, work.order.tag());
-        run.write(move |connection| {
+        Ok(Done::writing(move |connection| {
             intent::settle(connection, tag, Some(machine.id.as_str()))?;
             entity::set_backend_id(connection, entity, Some(machine.id.as_str()))
-        })
-        .await?;
-        Ok(())
+        }))
     }
 
-    async fn boot(run: &Run, work: &Work) -> Result<(), StepFailure> {
-        say(run, "starting the machine").await?;
+    async fn boot(run: &Run, work: &Work) -> Result<Done, StepFailure> {
         let machine = wait_for(work, |machine| machine.state == MachineState::Running, BOOT_LIMIT).await?;
         let (entity, facts) = (run.saga.entity, facts_of(&machine));
-        run.write(move |connection| entity::set_facts(connection, entity, &facts)).await?;
-        Ok(())
+        Ok(Done::writing(move |connection| entity::set_facts(connection, entity, &facts)))
+    }
+}
+
+/// What was asked for a moment ago may not be seen yet: it is looked for again before the site is asked again, or
+/// before it is believed that there is nothing.
+///
+/// # Errors
+/// [`StepFailure::Passing`] until then.
+pub fn await_sighting(run: &Run, work: &Work) -> Result<(), StepFailure> {
+    match unseen_for(run, work) {
+        Some(_) => {
+            let noun = work.order.noun();
+            Err(StepFailure::Passing(format!("site {} may have made the {noun} unseen; looking again", work.site.name)))
+        }
+        None => Ok(()),
     }
 }
 
@@ -112,15 +129,23 @@ impl Definition for Provision {
         &[DELIVER, CREATE, BOOT]
     }
 
-    fn is_interruptible(&self, step: &'static str) -> bool {
-        step != CREATE
+    fn makes(&self, step: &'static str) -> bool {
+        step == CREATE
+    }
+
+    fn announcement(&self, step: &'static str, saga: &Saga) -> Option<String> {
+        Some(match step {
+            DELIVER => format!("waiting for the image at site {}", saga.site),
+            CREATE => format!("creating the machine at site {}", saga.site),
+            _ => "starting the machine".to_owned(),
+        })
     }
 
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }
 
-    async fn act(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         match step {
             DELIVER => self.deliver(run, &work).await,
@@ -129,46 +154,49 @@ impl Definition for Provision {
         }
     }
 
-    async fn undo(&self, step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn undo(&self, step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         // A delivered image stays: it belongs to the site, not to the machine. A started machine goes with its
         // creation.
         if step != CREATE {
-            return Ok(());
+            return Ok(Done::nothing());
         }
         let work = Work::of(run, &self.sites).await?;
         remove_machine(run, &work).await
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
+        let request_id = saga.request_id.as_deref();
         match outcome {
-            Outcome::Done => entity::set_state(connection, saga.entity, EntityState::Active, None),
+            Outcome::Done => ledger::set_state(connection, saga.entity, EntityState::Active, None, request_id),
             Outcome::Undone(reason) => {
                 entity::set_facts(connection, saga.entity, &Facts::default())?;
-                entity::set_state(connection, saga.entity, EntityState::Error, Some(reason))
+                ledger::set_state(connection, saga.entity, EntityState::Error, Some(reason), request_id)
             }
         }
     }
 }
 
-/// Removes whatever machine carries the entity's tag, and records that there is none.
-pub async fn remove_machine(run: &Run, work: &Work) -> Result<(), StepFailure> {
+/// Removes whatever machine carries the entity's tag; what is written then is that there is none.
+pub async fn remove_machine(run: &Run, work: &Work) -> Result<Done, StepFailure> {
+    let backend = &work.site.backend;
     let machine = match &work.entity.backend_id {
         Some(machine) => Some(name(machine).map_err(|error| failure(&error))?),
         None => {
-            let found = work.site.backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
+            let found = backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
+            if found.is_none() {
+                await_sighting(run, work)?;
+            }
             found.map(|machine| machine.id)
         }
     };
     if let Some(machine) = machine {
-        work.site.backend.delete(&machine).await.map_err(|error| failure(&error))?;
+        backend.delete(&machine).await.map_err(|error| failure(&error))?;
     }
     let (entity, tag) = (run.saga.entity, work.order.tag());
-    run.write(move |connection| {
+    Ok(Done::writing(move |connection| {
         intent::settle(connection, tag, None)?;
         entity::set_backend_id(connection, entity, None)
-    })
-    .await?;
-    Ok(())
+    }))
 }
 
 /// Looks at the entity's machine until it is as wanted, for `limit` at the most.

@@ -5,17 +5,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
+    ledger,
     link::{self, note_use},
     make,
     order::Order,
     provision::remove_machine,
-    saga::{Definition, Outcome, Run, StepFailure},
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
     work::Work,
 };
 use crate::store::{
     DbConnection, StoreError,
-    entity::{self, LinkTarget},
+    entity::{self, Entity, LinkTarget},
     saga::{self, Saga},
 };
 
@@ -64,32 +65,42 @@ impl Definition for Removal {
         &["remove machine"]
     }
 
+    fn announcement(&self, _step: &'static str, _saga: &Saga) -> Option<String> {
+        Some("being removed".to_owned())
+    }
+
     fn patience(&self) -> Option<Duration> {
         None
     }
 
-    async fn act(&self, _step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, _step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         let removed = match &work.order {
-            Order::Machine(_) => match Self::await_own_links(run).await {
-                Ok(()) => remove_machine(run, &work).await,
-                waiting => waiting,
-            },
+            Order::Machine(_) => {
+                async {
+                    Self::await_own_links(run).await?;
+                    remove_machine(run, &work).await
+                }
+                .await
+            }
             Order::Link(_) => link::leave(run, &work).await,
-            _ => match Self::await_incoming_links(run).await {
-                Ok(()) => make::remove(run, &work).await,
-                waiting => waiting,
-            },
+            _ => {
+                async {
+                    Self::await_incoming_links(run).await?;
+                    make::remove(run, &work).await
+                }
+                .await
+            }
         };
         // A removal is never given up: what the backend refuses today must not become an orphan tomorrow.
         removed.map_err(|failure| match failure {
-            StepFailure::Lasting(reason) => StepFailure::Passing(reason),
+            StepFailure::Lasting(reason) | StepFailure::Doubtful(reason) => StepFailure::Passing(reason),
             other => other,
         })
     }
 
-    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<(), StepFailure> {
-        Ok(())
+    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<Done, StepFailure> {
+        Ok(Done::nothing())
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
@@ -97,16 +108,43 @@ impl Definition for Removal {
             tracing::error!(entity = %saga.entity, %reason, "a removal was given up; this must not happen");
             return Ok(());
         }
-        // The links of a machine went with it (GFD.221 section 5.4.2: composition).
-        let own = entity::links_for_dispatch(connection, saga.entity)?;
-        for link in own.into_iter().filter(|link| link.source == Some(saga.entity)) {
-            if let Some(LinkTarget::Entity(target)) = link.target
-                && let Some(target) = entity::find_for_dispatch(connection, target)?
-            {
-                note_use(connection, &target, false)?;
-            }
-            entity::remove(connection, link.id)?;
+        match entity::find_for_dispatch(connection, saga.entity)? {
+            Some(entity) => forget(connection, &entity, saga.request_id.as_deref()),
+            None => Ok(()),
         }
-        entity::remove(connection, saga.entity)
     }
+}
+
+/// Whether nothing works on links from or to the entity any more, and none leads to it.
+///
+/// # Errors
+/// The database failed.
+pub fn is_alone(connection: &mut DbConnection, entity: &Entity) -> Result<bool, StoreError> {
+    for link in entity::links_for_dispatch(connection, entity.id)? {
+        let is_own = link.source == Some(entity.id);
+        if !is_own || link.backend_id.is_some() || !saga::unfinished_of(connection, link.id)?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(entity.backend_id.is_none())
+}
+
+/// Takes the entity's row away, of which nothing is left at its site, and its own links with it: the links of a machine
+/// went with it (GFD.221 section 5.4.2: composition).
+///
+/// # Errors
+/// The database failed.
+pub fn forget(connection: &mut DbConnection, entity: &Entity, request_id: Option<&str>) -> Result<(), StoreError> {
+    let own = entity::links_for_dispatch(connection, entity.id)?;
+    for link in own.into_iter().filter(|link| link.source == Some(entity.id)) {
+        if let Some(LinkTarget::Entity(target)) = link.target
+            && let Some(target) = entity::find_for_dispatch(connection, target)?
+        {
+            note_use(connection, &target, false)?;
+        }
+        ledger::removed(connection, &link, request_id)?;
+        entity::remove(connection, link.id)?;
+    }
+    ledger::removed(connection, entity, request_id)?;
+    entity::remove(connection, entity.id)
 }

@@ -14,16 +14,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{
+    ledger,
     object::name,
-    saga::{Definition, Outcome, Run, StepFailure},
+    saga::{Definition, Done, Outcome, Run, StepFailure},
     site::Sites,
-    work::{Work, failure, parameters_of, say},
+    work::{Work, failure, parameters_of},
 };
-use crate::store::{
-    DbConnection, StoreError, Timestamp, appliance,
-    entity::{self, EntityState},
-    saga::Saga,
-};
+use crate::store::{DbConnection, StoreError, Timestamp, appliance, entity::EntityState, saga::Saga};
 
 pub const NAME: &str = "save";
 
@@ -72,11 +69,15 @@ impl Definition for Save {
         &[SAVE]
     }
 
+    fn announcement(&self, _step: &'static str, _saga: &Saga) -> Option<String> {
+        Some("saving the disk".to_owned())
+    }
+
     fn patience(&self) -> Option<Duration> {
         Some(PATIENCE)
     }
 
-    async fn act(&self, _step: &'static str, run: &Run) -> Result<(), StepFailure> {
+    async fn act(&self, _step: &'static str, run: &Run) -> Result<Done, StepFailure> {
         let work = Work::of(run, &self.sites).await?;
         let order = SaveOrder::of(&run.saga)?;
         let lasting = |error: String| StepFailure::Lasting(error);
@@ -84,7 +85,6 @@ impl Definition for Save {
             return Err(lasting("the entity has no machine".into()));
         };
         let machine = name(id).map_err(|error| failure(&error))?;
-        say(run, "saving the disk").await?;
         let saved = work.site.backend.save(&machine, order.method).await.map_err(|error| failure(&error))?;
         let image = store(&self.images, saved).await?;
         let spec = work.machine()?;
@@ -104,28 +104,28 @@ impl Definition for Save {
         .map_err(|error| lasting(error.to_string()))?;
         let saved = Appliance::try_from(order.appliance).map_err(|error| lasting(error.to_string()))?;
         let project = work.entity.project;
-        run.write(move |connection| {
+        Ok(Done::writing(move |connection| {
             // After a repetition it is there already.
-            match appliance::publish_for(connection, &saved, &version, Some(project)) {
-                Err(error) if error.is_duplicate() => Ok(()),
-                other => other,
+            if appliance::exists(connection, saved.name())? {
+                return Ok(());
             }
-        })
-        .await?;
-        Ok(())
+            appliance::publish_for(connection, &saved, &version, Some(project))
+        }))
     }
 
-    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<(), StepFailure> {
+    async fn undo(&self, _step: &'static str, _run: &Run) -> Result<Done, StepFailure> {
         // An image that nobody names is the image store's to collect.
-        Ok(())
+        Ok(Done::nothing())
     }
 
     fn settle(&self, connection: &mut DbConnection, saga: &Saga, outcome: &Outcome) -> Result<(), StoreError> {
         let state = SaveOrder::of(saga).ok().and_then(|order| order.state.parse().ok()).unwrap_or(EntityState::Active);
+        let request_id = saga.request_id.as_deref();
         match outcome {
-            Outcome::Done => entity::set_state(connection, saga.entity, state, None),
+            Outcome::Done => ledger::set_state(connection, saga.entity, state, None, request_id),
             Outcome::Undone(reason) => {
-                entity::set_state(connection, saga.entity, state, Some(&format!("saving failed: {reason}")))
+                let message = format!("saving failed: {reason}");
+                ledger::set_state(connection, saga.entity, state, Some(&message), request_id)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use backend::{
@@ -11,6 +12,7 @@ use backend::{
 };
 use node_adapter::{NodeAddress, NodeBackend};
 
+use super::delivery::Deliveries;
 use crate::config::{AdapterConfig, SiteConfig};
 
 /// What is known of a site at present.
@@ -30,13 +32,23 @@ pub struct Site {
     pub name: String,
     /// The adapter.
     pub backend: Arc<dyn Backend>,
+    /// How long the backend may keep from us what it was asked to make and did not answer.
+    pub sighting_delay: Duration,
+    /// Images on their way.
+    pub deliveries: Deliveries,
     view: RwLock<SiteView>,
 }
 
 impl Site {
     /// A site whose backend has not been asked yet.
     pub fn new(name: impl Into<String>, backend: Arc<dyn Backend>) -> Self {
-        Self { name: name.into(), backend, view: RwLock::new(SiteView::Unknown) }
+        let view = RwLock::new(SiteView::Unknown);
+        Self { name: name.into(), backend, sighting_delay: Duration::ZERO, deliveries: Deliveries::default(), view }
+    }
+
+    /// A site whose backend may keep from us for so long what it was asked to make and did not answer.
+    pub fn with_sighting_delay(self, sighting_delay: Duration) -> Self {
+        Self { sighting_delay, ..self }
     }
 
     /// What is known at present.
@@ -83,11 +95,18 @@ impl Sites {
                 }
                 AdapterConfig::Simulator { boot_milliseconds } => {
                     let mut behaviour = Behaviour::default();
-                    behaviour.delays.boot = std::time::Duration::from_millis(*boot_milliseconds);
+                    behaviour.delays.boot = Duration::from_millis(*boot_milliseconds);
                     Arc::new(Simulator::new(behaviour))
                 }
             };
-            Ok(Site::new(site.name.clone(), backend))
+            let delay = match &site.adapter {
+                // They answer for what they are just making.
+                AdapterConfig::NodeSocket { .. } | AdapterConfig::Node { .. } | AdapterConfig::Simulator { .. } => {
+                    Duration::ZERO
+                }
+            };
+            let delay = site.sighting_seconds.map_or(delay, Duration::from_secs);
+            Ok(Site::new(site.name.clone(), backend).with_sighting_delay(delay))
         };
         configured.iter().map(connect).collect::<Result<Vec<_>, _>>().map(Self::new)
     }

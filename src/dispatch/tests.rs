@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Dispatch, Order, PowerAction, Site, Sites, plan_making, plan_power, plan_removal};
+use super::{Dispatch, Order, Policy, PowerAction, Site, Sites, Trial, policy};
 use crate::store::{
     Db, StoreError, Timestamp,
     entity::{self, Entity, EntityId, EntityState, Facts},
-    member, saga,
+    member, replica,
+    saga::{self, Claim},
 };
 
 struct Yard {
@@ -69,6 +70,7 @@ impl Yard {
             user_data: None,
         };
         let order = Order::Machine(spec);
+        let planner = self.dispatch.planner();
         self.db
             .write(move |connection| {
                 let entity = Entity {
@@ -90,11 +92,11 @@ impl Yard {
                     updated_at: Timestamp::now(),
                 };
                 entity::insert(connection, &entity)?;
-                plan_making(connection, id, "lab", &order)
+                planner.plan_making(connection, &entity, &order)
             })
             .await
             .unwrap();
-        self.dispatch.wake();
+        self.dispatch.wake("lab", policy::Operation::Create);
         (id, tag)
     }
 
@@ -115,12 +117,14 @@ impl Yard {
     }
 
     async fn act(&self, id: EntityId, action: PowerAction) {
-        self.db.write(move |connection| plan_power(connection, id, action)).await.unwrap();
-        self.dispatch.wake();
+        let (planner, entity) = (self.dispatch.planner(), self.find(id).await.unwrap());
+        self.db.write(move |connection| planner.plan_power(connection, &entity, action)).await.unwrap();
+        self.dispatch.wake("lab", policy::Operation::Power);
     }
 
     async fn remove(&self, id: EntityId) {
-        self.db.write(move |connection| plan_removal(connection, id)).await.unwrap();
+        let planner = self.dispatch.planner();
+        self.db.write(move |connection| planner.plan_removal(connection, id)).await.unwrap();
         self.dispatch.wake_cancelled();
     }
 
@@ -129,7 +133,7 @@ impl Yard {
         self.running.abort();
         let _ = (&mut self.running).await;
         self.shutdown.cancel();
-        self.db.write(|connection| saga::release(connection, None)).await.unwrap();
+        self.db.write(replica::forget_all).await.unwrap();
         self.shutdown = CancellationToken::new();
         let (dispatch, running) = start(&self.directory, &self.db, &self.simulator, &self.shutdown).await;
         (self.dispatch, self.running) = (dispatch, running);
@@ -144,7 +148,7 @@ async fn start(
 ) -> (Dispatch, JoinHandle<()>) {
     let images = Arc::new(ImageStore::open(directory.path().join("images")).unwrap());
     let sites = Sites::new([Site::new("lab", Arc::new(simulator.clone()) as Arc<dyn Backend>)]);
-    let dispatch = Dispatch::new(db, sites, &images);
+    let dispatch = Dispatch::new(db, sites, &images, Policy::default(), Trial::default());
     let running = dispatch.run(db, shutdown);
     (dispatch, running)
 }
@@ -274,11 +278,14 @@ async fn a_crash_anywhere_loses_and_doubles_nothing() {
 async fn who_has_lost_the_lease_writes_no_more() {
     let yard = Yard::asleep().await;
     yard.order().await;
-    let lease = Duration::from_secs(3600);
-    let take = || yard.db.write(move |connection| saga::claim(connection, "somebody", lease, 10));
+    let claim = Claim { owner: "somebody", site: "lab", operation: "create", priority: 0, most: 10 };
+    let take = || {
+        let claim = claim.clone();
+        yard.db.write(move |connection| saga::claim(connection, &claim))
+    };
     let paused = take().await.unwrap().pop().unwrap();
     assert!(take().await.unwrap().is_empty(), "a held saga is not given away");
-    yard.db.write(|connection| saga::release(connection, None)).await.unwrap();
+    yard.db.write(|connection| saga::release(connection, "somebody")).await.unwrap();
     let owner = take().await.unwrap().pop().unwrap();
     let write = |held: saga::Saga| {
         yard.db.write(move |connection| {

@@ -1,6 +1,6 @@
 //! What the steps of every saga share: the entity at hand, its site, and words for its owner.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use backend::{BackendError, MachineSpec};
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use super::{
     site::{Site, Sites},
 };
 use crate::store::{
+    Timestamp,
     entity::{self, Entity},
     saga::Saga,
 };
@@ -61,5 +62,22 @@ pub async fn say(run: &Run, message: &str) -> Result<(), StepFailure> {
 
 /// Whether a backend's error may pass.
 pub fn failure(error: &BackendError) -> StepFailure {
-    if error.is_transient() { StepFailure::Passing(error.to_string()) } else { StepFailure::Lasting(error.to_string()) }
+    match error {
+        error if error.is_transient() => StepFailure::Passing(error.to_string()),
+        // Whether a backend that failed fails again, only another try tells.
+        BackendError::Failed(_) => StepFailure::Doubtful(error.to_string()),
+        error => StepFailure::Lasting(error.to_string()),
+    }
+}
+
+/// Whether after this answer the backend may have made something all the same.
+pub fn leaves_doubt(error: &BackendError) -> bool {
+    error.is_transient() || matches!(error, BackendError::Failed(_))
+}
+
+/// How long the site may keep something from us that it was asked to make and did not answer, if it may at this moment.
+pub fn unseen_for(run: &Run, work: &Work) -> Option<Duration> {
+    let asked = run.asked_at()?;
+    let since = Duration::from_secs_f64(Timestamp::now().seconds_since(asked).max(0.0));
+    work.site.sighting_delay.checked_sub(since).filter(|left| !left.is_zero())
 }

@@ -1,11 +1,23 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
+mod events;
+mod health;
+mod metrics;
 mod occi;
 mod principal;
+mod request_id;
 
 use std::{io, net::TcpListener, time::Duration};
 
-use actix_web::{App, HttpServer, dev::Server, http::header, middleware::DefaultHeaders, web};
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::Server,
+    http::{StatusCode, header},
+    middleware::{DefaultHeaders, from_fn},
+    web,
+};
+pub use metrics::Figures;
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 
@@ -17,15 +29,22 @@ const HEADER_TIME: Duration = Duration::from_secs(10);
 /// crosses the server's closing is lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 const SHUTDOWN_SECONDS: u64 = 5;
+/// A client that takes nothing of what is there for it for so long is gone, or might as well be.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// On every response: OCCI wants the versions there (GFD.223 section 5.3, GFD.222 rule R0402).
 const SERVER: &str = concat!("tombolo/", env!("CARGO_PKG_VERSION"), " OCCI/1.2 OCCI/1.1 OCCI-CRTP/1.1");
 
-/// The server on a bound socket; it runs when it is awaited.
+/// The server on a bound socket; it runs when it is awaited. The token says that it is going to end.
 ///
 /// # Errors
 /// The socket cannot be used.
-pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
+pub fn server(
+    broker: Broker,
+    listener: TcpListener,
+    figures: Figures,
+    shutdown: &CancellationToken,
+) -> io::Result<Server> {
     // rOCCI 4 asks for its own, older JSON wherever it reads that JSON is taken.
     let accepted = if broker.announces_json() {
         "text/plain, text/occi, text/uri-list, application/occi+json"
@@ -33,11 +52,22 @@ pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
         "text/plain, text/occi, text/uri-list"
     };
     let broker = web::Data::new(broker);
+    give_up_on_stalled(&listener, STALLED)?;
+    let consumers = web::Data::new(events::Consumers::default());
+    let (figures, shutdown) = (web::Data::new(figures), web::Data::new(shutdown.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
+            .app_data(consumers.clone())
+            .app_data(figures.clone())
+            .app_data(shutdown.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)).add((header::ACCEPT, accepted)))
+            .wrap(from_fn(request_id::follow))
+            .route("/healthz", web::route().to(health::alive))
+            .route("/readyz", web::route().to(health::ready))
+            .route("/events", web::route().to(events::door))
+            .route("/metrics", web::route().to(metrics::door))
             // OCCI's paths come from the model, not from a table: one door looks them up.
             .default_service(web::route().to(occi::door))
     });
@@ -48,4 +78,77 @@ pub fn server(broker: Broker, listener: TcpListener) -> io::Result<Server> {
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)?
         .run())
+}
+
+/// Lets the kernel end connections that are accepted here when the peer acknowledges nothing, or has no room for
+/// anything, for so long. The server itself does not look at a connection that it cannot write to.
+fn give_up_on_stalled(listener: &TcpListener, after: Duration) -> io::Result<()> {
+    let milliseconds = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(listener, milliseconds)?;
+    Ok(())
+}
+
+/// An answer of a door that does not speak OCCI.
+fn plain(status: StatusCode, text: impl Into<String>) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(text.into())
+}
+
+fn not_allowed(methods: &'static str) -> HttpResponse {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("allowed are {methods}\n"));
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(methods));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, io::Write, net::TcpStream, sync::Arc};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Says when it is dropped.
+    struct Dropped(Arc<Notify>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+
+    #[actix_web::test]
+    async fn who_takes_nothing_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        give_up_on_stalled(&listener, Duration::from_millis(500)).unwrap();
+        let gone = Arc::new(Notify::new());
+        let endless = {
+            let gone = Arc::clone(&gone);
+            move || {
+                let held = Dropped(Arc::clone(&gone));
+                async move {
+                    let body = futures_util::stream::repeat_with(move || {
+                        let _held = &held;
+                        Ok::<_, Infallible>(web::Bytes::from_static(&[b'x'; 16 << 10]))
+                    });
+                    HttpResponse::Ok().streaming(body)
+                }
+            }
+        };
+        let server = HttpServer::new(move || App::new().default_service(web::route().to(endless.clone())))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run();
+        let handle = server.handle();
+        let running = tokio::spawn(server);
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        // The client is there, and reads nothing.
+        gone.notified().await;
+        handle.stop(false).await;
+        running.await.unwrap().unwrap();
+        drop(client);
+    }
 }

@@ -1,4 +1,5 @@
 use actix_web::{HttpRequest, http::header};
+use tracing::field;
 
 use crate::{
     broker::Broker,
@@ -11,9 +12,17 @@ use crate::{
 /// # Errors
 /// The database failed.
 pub async fn of(request: &HttpRequest, broker: &Broker) -> Result<Option<Principal>, StoreError> {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    match Credentials::from_headers(text(header::AUTHORIZATION.as_str()), text("x-auth-token")) {
-        Some(credentials) => login::authenticate(broker.db(), &credentials).await,
-        None => Ok(None),
+    let Some(credentials) = credentials(request) else { return Ok(None) };
+    let principal = login::authenticate(broker.db(), &credentials).await?;
+    if let Some(principal) = &principal {
+        let span = tracing::Span::current();
+        span.record("user", principal.user_name.as_str()).record("project", field::display(principal.project.0));
     }
+    Ok(principal)
+}
+
+/// What the request presents, if that is readable.
+pub fn credentials(request: &HttpRequest) -> Option<Credentials> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    Credentials::from_headers(text(header::AUTHORIZATION.as_str()), text("x-auth-token"))
 }

@@ -141,6 +141,15 @@ pub fn publish_for(
     Ok(())
 }
 
+/// Whether there is an appliance of this name.
+///
+/// # Errors
+/// The database failed.
+pub fn exists(connection: &mut DbConnection, name: &ApplianceName) -> Result<bool, StoreError> {
+    let found: i64 = appliances::table.filter(appliances::name.eq(name.as_str())).count().get_result(connection)?;
+    Ok(found > 0)
+}
+
 /// Takes versions out of the offer: the one of this label, or all. Machines that have been made of them go on.
 /// Answers how many were withdrawn.
 ///

@@ -9,12 +9,12 @@ use diesel::connection::SimpleConnection;
 use tokio::sync::Semaphore;
 
 use super::{
-    DbConnection, StoreError, Topic,
+    DbConnection, EventBell, StoreError, Topic,
     connection::{Address, migrate},
     event,
     revision::{self, Reader},
     token::LiveTokens,
-    transaction::write_tx,
+    transaction::{Isolation, write_tx},
     writer::Writer,
 };
 
@@ -45,11 +45,12 @@ impl r2d2::ManageConnection for Connections {
 /// The database, shared by all tasks of the process.
 #[derive(Clone)]
 pub struct Db {
-    pool: r2d2::Pool<Connections>,
-    // Blocking threads wait here, without occupying a thread, until a connection is free.
-    turns: Arc<Semaphore>,
+    readers: Pool,
+    /// Of their own, so that nobody who reads queues behind those who write; SQLite has one writer instead.
+    writers: Option<Pool>,
     sqlite: Option<Arc<Sqlite>>,
     tokens: Arc<LiveTokens>,
+    bell: EventBell,
 }
 
 /// What only a database in a file has.
@@ -71,24 +72,19 @@ impl Db {
         let shown = address.shown();
         let refused = |reason: String| StoreError::Open { database: shown, reason };
         let is_file = matches!(address, Address::Sqlite(_));
-        let pool = r2d2::Pool::builder()
-            .max_size(CONNECTIONS)
-            .min_idle(Some(1))
-            // A file is never gone, and asking PostgreSQL each time costs a round trip.
-            .test_on_check_out(!is_file)
-            .connection_timeout(Duration::from_secs(10))
-            .build(Connections(address.clone()));
-        let pool = match pool {
-            Ok(pool) => pool,
-            Err(error) => return Err(refused(error.to_string())),
-        };
+        let readers = Pool::new(&address)?;
+        let writers = if is_file { None } else { Some(Pool::new(&address)?) };
         let mut sqlite = None;
         if is_file {
             let writer = Writer::start(address.connect()?).map_err(|error| refused(error.to_string()))?;
             sqlite = Some(Arc::new(Sqlite { writer, address, brief: Default::default() }));
         }
-        let turns = Arc::new(Semaphore::new(CONNECTIONS as usize));
-        Ok(Self { pool, turns, sqlite, tokens: Arc::new(LiveTokens::default()) })
+        Ok(Self { readers, writers, sqlite, tokens: Arc::new(LiveTokens::default()), bell: EventBell::default() })
+    }
+
+    /// Whoever seals events rings it, and whoever waits for them listens.
+    pub fn event_bell(&self) -> &EventBell {
+        &self.bell
     }
 
     /// Runs queries that only read, on a thread for blocking.
@@ -157,8 +153,33 @@ impl Db {
     {
         match &self.sqlite {
             Some(sqlite) => sqlite.writer.write(work).await,
-            None => self.on_thread(move |connection| write_tx(connection, &work)).await,
+            None => self.writing(Isolation::Serializable, work).await,
         }
+    }
+
+    /// As [`Db::write`], for work that locks the rows it depends on before it reads them: on PostgreSQL it does not
+    /// collide with whoever writes other rows, and sees what others commit while it runs.
+    ///
+    /// # Errors
+    /// What the work answers; everything is undone then.
+    pub async fn write_locking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        match &self.sqlite {
+            Some(sqlite) => sqlite.writer.write(work).await,
+            None => self.writing(Isolation::Locking, work).await,
+        }
+    }
+
+    async fn writing<T, F>(&self, isolation: Isolation, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let Some(writers) = &self.writers else { return Err(StoreError::Interrupted) };
+        on_thread(writers, move |connection| write_tx(connection, isolation, &work)).await
     }
 
     async fn on_thread<T, E, F>(&self, work: F) -> Result<T, E>
@@ -167,16 +188,50 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| StoreError::Interrupted)?;
-        let pool = self.pool.clone();
-        tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let mut connection = pool.get().map_err(|error| StoreError::Pool(error.to_string()))?;
-            work(&mut connection)
-        })
-        .await
-        .map_err(|_| StoreError::Interrupted)?
+        on_thread(&self.readers, work).await
     }
+}
+
+/// Connections for work on threads.
+#[derive(Clone)]
+struct Pool {
+    connections: r2d2::Pool<Connections>,
+    // Work waits here, without occupying a thread, until a connection is free.
+    turns: Arc<Semaphore>,
+}
+
+impl Pool {
+    fn new(address: &Address) -> Result<Self, StoreError> {
+        let is_file = matches!(address, Address::Sqlite(_));
+        let connections = r2d2::Pool::builder()
+            .max_size(CONNECTIONS)
+            .min_idle(Some(1))
+            // A file is never gone; a server may have been started anew.
+            .test_on_check_out(!is_file)
+            .connection_timeout(Duration::from_secs(10))
+            .build(Connections(address.clone()));
+        match connections {
+            Ok(connections) => Ok(Self { connections, turns: Arc::new(Semaphore::new(CONNECTIONS as usize)) }),
+            Err(error) => Err(StoreError::Open { database: address.shown(), reason: error.to_string() }),
+        }
+    }
+}
+
+async fn on_thread<T, E, F>(pool: &Pool, work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+{
+    let turn = Arc::clone(&pool.turns).acquire_owned().await.map_err(|_| StoreError::Interrupted)?;
+    let connections = pool.connections.clone();
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let mut connection = connections.get().map_err(|error| StoreError::Pool(error.to_string()))?;
+        work(&mut connection)
+    })
+    .await
+    .map_err(|_| StoreError::Interrupted)?
 }
 
 impl Sqlite {

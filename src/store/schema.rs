@@ -242,3 +242,6 @@ diesel::table! {
         last_seen_at -> BigInt,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(intents, entities);
+diesel::allow_tables_to_appear_in_same_query!(sagas, replicas);

@@ -69,6 +69,11 @@ impl Timestamp {
     pub fn minus(self, earlier: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(earlier.as_micros()).unwrap_or(i64::MAX)))
     }
+
+    /// How many seconds after the other one; negative when before it.
+    pub fn seconds_since(self, other: Self) -> f64 {
+        self.0.saturating_sub(other.0) as f64 / 1e6
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -11,15 +11,25 @@ const SERIALISATION_TRIES: u32 = 40;
 /// Longest pause between two tries.
 const LONGEST_PAUSE_MILLIS: u64 = 64;
 
-/// One writing transaction: serialisable, tried again when it collides. diesel's own `transaction()` loses updates.
+/// How a transaction is kept apart from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isolation {
+    /// As if it were alone; it is tried again when it was not.
+    Serializable,
+    /// It sees what others commit meanwhile, and locks the rows that it depends on itself.
+    Locking,
+}
+
+/// One writing transaction, tried again when it collides. diesel's own `transaction()` loses updates.
 pub(super) fn write_tx<T>(
     connection: &mut DbConnection,
+    isolation: Isolation,
     work: impl Fn(&mut DbConnection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let transaction = Transaction::begin(connection)?;
+        let transaction = Transaction::begin(connection, isolation)?;
         let outcome = match work(transaction.connection) {
             Ok(value) => transaction.commit().map(|()| value),
             Err(error) => Err(error),
@@ -42,7 +52,12 @@ fn random_below(limit: u64) -> u64 {
 
 fn is_serialisation_failure(error: &StoreError) -> bool {
     use diesel::result::{DatabaseErrorKind, Error};
-    matches!(error, StoreError::Statement(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _)))
+    match error {
+        StoreError::Statement(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
+        // diesel has no name for this one (SQLSTATE 40P01): two that locked the same rows in another order.
+        StoreError::Statement(Error::DatabaseError(_, told)) => told.message() == "deadlock detected",
+        _ => false,
+    }
 }
 
 /// An open transaction, rolled back unless committed, even when the work panics: the connection goes back to the pool.
@@ -52,8 +67,11 @@ struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    fn begin(connection: &'a mut DbConnection) -> Result<Self, StoreError> {
-        connection.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE")?;
+    fn begin(connection: &'a mut DbConnection, isolation: Isolation) -> Result<Self, StoreError> {
+        connection.batch_execute(match isolation {
+            Isolation::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            Isolation::Locking => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        })?;
         Ok(Self { connection, open: true })
     }
 

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::{events::statements, postgres::Postgres, server::Home};
+use crate::{event_log::statements, postgres::Postgres, server::Home};
 
 /// Names of the users who have tokens.
 fn users(home: &Home) -> Vec<String> {

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    Addresses, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec,
+    Addresses, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec,
     Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod, Volumes,
 };
 
@@ -32,8 +32,8 @@ pub trait Backend: Send + Sync {
     /// The machine that carries this tag, if the backend knows one. How an unanswered `create` is found again.
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError>;
 
-    /// All machines that carry a tag of ours.
-    async fn machines(&self) -> Result<Vec<Machine>, BackendError>;
+    /// All machines that carry a tag of ours. One that cannot be read does not hide the others.
+    async fn machines(&self) -> Result<Listing<Machine>, BackendError>;
 
     /// Asks a stopped machine to start. A running one is left alone.
     async fn start(&self, id: &MachineId) -> Result<(), BackendError>;

@@ -1,11 +1,16 @@
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What can go wrong between the broker and a backend, sorted by what the broker should do next.
-#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[derive(Debug, Clone, Error, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BackendError {
     /// No answer. The effect may or may not have happened: look by tag before trying again.
     #[error("the backend cannot be reached: {0}")]
     Unreachable(String),
+    /// The backend does not let us in, whatever is asked of it. Nothing has happened.
+    #[error("the backend does not accept our credentials: {0}; renew them in the site's configuration")]
+    Unauthorized(String),
     /// The backend refuses this request and will refuse it again.
     #[error("the backend refuses: {0}")]
     Refused(String),
@@ -27,10 +32,11 @@ pub enum BackendError {
 }
 
 impl BackendError {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the fault lies between us and the backend, and not in what was asked: the same call may succeed later,
+    /// when the backend is reached again or somebody has renewed the credentials.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::Unauthorized(_))
     }
 }
 

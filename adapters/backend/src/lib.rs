@@ -12,9 +12,11 @@ mod contract;
 mod description;
 mod error;
 mod image;
+mod listing;
 mod machine;
 mod name;
 mod network;
+pub mod request;
 mod security_group;
 pub mod simulator;
 pub mod suite;
@@ -25,6 +27,7 @@ pub use contract::Backend;
 pub use description::{Description, Limits};
 pub use error::{BackendError, InvalidName};
 pub use image::{ImageOffer, ImageSource, Progress};
+pub use listing::{Listing, MalformedList};
 pub use machine::{
     Architecture, Console, Endpoint, IntentTag, Machine, MachineSize, MachineSpec, MachineState, RestartMethod,
     SaveMethod, SavedDisk, StopMethod, SuspendMethod,

@@ -3,7 +3,7 @@ use std::{fmt, io, str::FromStr};
 use bytes::Bytes;
 use disk_image::ContentDigest;
 use futures_util::stream::BoxStream;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use uuid::Uuid;
 
 use crate::MachineId;
@@ -88,6 +88,27 @@ pub struct Machine {
     pub console: Option<Console>,
     /// Whether the guest itself has been heard (an SSH banner); `None` when the backend cannot tell.
     pub guest_answers: Option<bool>,
+    /// What it is called for people, if the backend remembers: at most [`Machine::MOST_NAME_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded_name")]
+    pub name: Option<String>,
+    /// How large it was ordered, and since then made, if the backend remembers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<MachineSize>,
+}
+
+impl Machine {
+    /// The longest name that is read, in bytes.
+    pub const MOST_NAME_BYTES: usize = 1024;
+}
+
+/// A longer name is no name but an attack or a defect.
+fn bounded_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    let most = Machine::MOST_NAME_BYTES;
+    match name.as_ref().map(String::len).filter(|length| *length > most) {
+        Some(length) => Err(D::Error::custom(format!("a name of {length} bytes, {most} are the most"))),
+        None => Ok(name),
+    }
 }
 
 /// Where a machine stands.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{AddressId, BackendError, IntentTag, MachineId, NetworkId};
+use crate::{AddressId, BackendError, IntentTag, Listing, MachineId, NetworkId};
 
 /// The network that the broker wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl From<MacAddress> for String {
 }
 
 /// What an interface leads to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
 pub enum InterfaceTarget {
     /// A network.
@@ -158,7 +158,7 @@ pub trait Networks: Send + Sync {
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Network>, BackendError>;
 
     /// All networks that carry a tag of ours.
-    async fn networks(&self) -> Result<Vec<Network>, BackendError>;
+    async fn networks(&self) -> Result<Listing<Network>, BackendError>;
 
     /// Lets the network carry traffic, or not. Where it is already, it is left alone.
     async fn set_up(&self, id: &NetworkId, up: bool) -> Result<(), BackendError>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{BackendError, IntentTag, MachineId, VolumeId};
+use crate::{BackendError, IntentTag, Listing, MachineId, VolumeId};
 
 /// The volume that the broker wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ pub trait Volumes: Send + Sync {
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Volume>, BackendError>;
 
     /// All volumes that carry a tag of ours.
-    async fn volumes(&self) -> Result<Vec<Volume>, BackendError>;
+    async fn volumes(&self) -> Result<Listing<Volume>, BackendError>;
 
     /// Puts the volume into use, or out of it, which is a [`BackendError::Conflict`] while a machine has it. Where it
     /// is already, it is left alone.

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use backend::{IntentTag, MacAddress, MachineId, NetworkId, VolumeId};
+use backend::{IntentTag, MacAddress, MachineId, MachineSize, NetworkId, VolumeId};
 use disk_image::ContentDigest;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -98,6 +98,12 @@ pub(crate) struct Hardware {
     /// Least size of the root disk, in bytes: a smaller one grows at the next start.
     #[serde(default)]
     pub(crate) disk_bytes: u64,
+}
+
+impl Hardware {
+    pub(crate) fn size(&self) -> MachineSize {
+        MachineSize { cores: self.cores, memory_mib: self.memory_mib, disk_bytes: self.disk_bytes }
+    }
 }
 
 /// Where a machine is meant to be going. Written before anything is done about it.

@@ -187,6 +187,8 @@ pub struct RemovedImages {
 pub enum FailureKind {
     /// [`BackendError::Unreachable`].
     Unreachable,
+    /// [`BackendError::Unauthorized`].
+    Unauthorized,
     /// [`BackendError::Refused`].
     Refused,
     /// [`BackendError::Capacity`].
@@ -214,6 +216,7 @@ impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         let (kind, message) = match error {
             BackendError::Unreachable(message) => (FailureKind::Unreachable, message),
+            BackendError::Unauthorized(message) => (FailureKind::Unauthorized, message),
             BackendError::Refused(message) => (FailureKind::Refused, message),
             BackendError::Capacity(message) => (FailureKind::Capacity, message),
             BackendError::Unsupported(message) => (FailureKind::Unsupported, message),
@@ -229,6 +232,7 @@ impl From<Failure> for BackendError {
     fn from(failure: Failure) -> Self {
         let kind = match failure.kind {
             FailureKind::Unreachable => Self::Unreachable,
+            FailureKind::Unauthorized => Self::Unauthorized,
             FailureKind::Refused => Self::Refused,
             FailureKind::Capacity => Self::Capacity,
             FailureKind::Unsupported => Self::Unsupported,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use backend::BackendError;
+use backend::{BackendError, Listing, request};
 use node_driver::wire::Failure;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde::de::DeserializeOwned;
@@ -68,6 +68,10 @@ impl Caller {
     /// A request for [`Caller::begin`].
     pub(crate) fn request_stream(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = match request::current() {
+            Some(id) => request.header(request::HEADER, id.as_str()),
+            None => request,
+        };
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -79,6 +83,30 @@ impl Caller {
         let body = self.send(request).await?;
         serde_json::from_slice(&body)
             .map_err(|error| BackendError::Failed(format!("node {} answers nonsense: {error}", self.name)))
+    }
+
+    /// Sends, and takes the answer's body as a list, object by object.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Listing<T>, BackendError> {
+        let body = self.send(request).await?;
+        Listing::from_json(&body)
+            .map_err(|error| BackendError::Failed(format!("node {} answers nonsense: {error}", self.name)))
+    }
+
+    /// Sends, and takes from a list the one object that carries the tag. "None" means that none does: where something
+    /// cannot be read that may be the one, it is an error.
+    pub(crate) async fn find<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        is_the_one: impl Fn(&T) -> bool,
+    ) -> Result<Option<T>, BackendError> {
+        let listing = self.list(request).await?;
+        match (listing.objects.into_iter().find(is_the_one), listing.unreadable.first()) {
+            (None, Some(why)) => {
+                let what = format!("node {} has something with this tag that cannot be read: {why}", self.name);
+                Err(BackendError::Failed(what))
+            }
+            (found, _) => Ok(found),
+        }
     }
 
     /// Sends, and takes any success for an answer.
@@ -107,10 +135,16 @@ impl Caller {
     }
 
     fn failure(&self, status: StatusCode, body: &[u8]) -> BackendError {
-        match serde_json::from_slice::<Failure>(body) {
-            Ok(failure) => failure.into(),
+        let said = serde_json::from_slice::<Failure>(body);
+        match (status, said) {
+            // Whoever it is that asks for credentials, a node or a proxy in front of it.
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, said) => {
+                let why = said.map_or_else(|_| status.to_string(), |failure| failure.message);
+                BackendError::Unauthorized(format!("node {} says: {}", self.name, short(&why)))
+            }
+            (_, Ok(failure)) => failure.into(),
             // Not one of ours: a proxy in between, or another service.
-            Err(_) => BackendError::Failed(format!("node {} answers {status}", self.name)),
+            (_, Err(_)) => BackendError::Failed(format!("node {} answers {status}", self.name)),
         }
     }
 
@@ -138,4 +172,10 @@ impl Caller {
         };
         BackendError::Unreachable(format!("node {}: {why}", self.name))
     }
+}
+
+/// What a stranger says is quoted in bounds.
+fn short(text: &str) -> String {
+    const MOST_CHARACTERS: usize = 200;
+    text.chars().take(MOST_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use backend::{
-    BackendError, IntentTag, Interface, InterfaceSpec, MachineId, Network, NetworkId, NetworkSpec, Networks,
+    BackendError, IntentTag, Interface, InterfaceSpec, Listing, MachineId, Network, NetworkId, NetworkSpec, Networks,
 };
 use node_driver::wire::{Selection, Up};
 use reqwest::Method;
@@ -22,12 +22,11 @@ impl Networks for NodeBackend {
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Network>, BackendError> {
         let selection = Selection { tag: Some(tag) };
-        let found: Vec<Network> = self.node.ask(self.get("/networks").query(&selection)).await?;
-        Ok(found.into_iter().find(|network| network.tag == tag))
+        self.node.find(self.get("/networks").query(&selection), |network: &Network| network.tag == tag).await
     }
 
-    async fn networks(&self) -> Result<Vec<Network>, BackendError> {
-        self.node.ask(self.get("/networks")).await
+    async fn networks(&self) -> Result<Listing<Network>, BackendError> {
+        self.node.list(self.get("/networks")).await
     }
 
     async fn set_up(&self, id: &NetworkId, up: bool) -> Result<(), BackendError> {

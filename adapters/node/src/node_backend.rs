@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use backend::{
-    Backend, BackendError, Description, ImageOffer, IntentTag, Machine, MachineId, MachineSize, MachineSpec, Networks,
-    Progress, RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod, Volumes,
+    Backend, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec,
+    Networks, Progress, RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod, Volumes,
 };
 use disk_image::LARGEST_DISK;
 use node_driver::wire::{
@@ -118,12 +118,11 @@ impl Backend for NodeBackend {
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError> {
         let selection = Selection { tag: Some(tag) };
-        let found: Vec<Machine> = self.node.ask(self.get("/machines").query(&selection)).await?;
-        Ok(found.into_iter().find(|machine| machine.tag == tag))
+        self.node.find(self.get("/machines").query(&selection), |machine: &Machine| machine.tag == tag).await
     }
 
-    async fn machines(&self) -> Result<Vec<Machine>, BackendError> {
-        self.node.ask(self.get("/machines")).await
+    async fn machines(&self) -> Result<Listing<Machine>, BackendError> {
+        self.node.list(self.get("/machines")).await
     }
 
     async fn start(&self, id: &MachineId) -> Result<(), BackendError> {

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use backend::{
-    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, MachineId, Volume, VolumeId, VolumeSpec, Volumes,
+    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId, VolumeSpec,
+    Volumes,
 };
 use node_driver::wire::{NewCopy, Online, Selection, VolumeSize};
 use reqwest::Method;
@@ -22,12 +23,11 @@ impl Volumes for NodeBackend {
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Volume>, BackendError> {
         let selection = Selection { tag: Some(tag) };
-        let found: Vec<Volume> = self.node.ask(self.get("/volumes").query(&selection)).await?;
-        Ok(found.into_iter().find(|volume| volume.tag == tag))
+        self.node.find(self.get("/volumes").query(&selection), |volume: &Volume| volume.tag == tag).await
     }
 
-    async fn volumes(&self) -> Result<Vec<Volume>, BackendError> {
-        self.node.ask(self.get("/volumes")).await
+    async fn volumes(&self) -> Result<Listing<Volume>, BackendError> {
+        self.node.list(self.get("/volumes")).await
     }
 
     async fn set_online(&self, id: &VolumeId, online: bool) -> Result<(), BackendError> {

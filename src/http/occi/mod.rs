@@ -11,7 +11,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use occi_schema::{MediaType, OcciVersion, Purpose};
 use uuid::Uuid;
 
-use self::{answer::Failure, received::Received};
+pub use self::answer::Failure;
+use self::received::Received;
 use super::principal;
 use crate::{
     broker::{Broker, BrokerError},

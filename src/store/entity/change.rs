@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::{
-    AsChangeset, ExpressionMethods, QueryDsl, RunQueryDsl,
+    AsChangeset, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
     dsl::exists,
     sql_types::{BigInt, Text},
 };
@@ -13,10 +13,10 @@ use super::{
     super::{
         DbConnection, StoreError, Timestamp,
         member::ProjectId,
-        row::to_json,
+        row::{parse_id, to_json},
         schema::{entities, entity_mixins},
     },
-    EntityId, EntityState, Facts, index,
+    EntityId, EntityState, Facts, index, unreadable,
 };
 
 /// What is written over a row; what is `None` stays as it is.
@@ -35,9 +35,12 @@ struct Change<'a> {
 
 /// Every write raises the version, by which readers notice that somebody was there before them.
 fn update(connection: &mut DbConnection, id: EntityId, change: &Change<'_>) -> Result<(), StoreError> {
-    diesel::update(entities::table.filter(entities::id.eq(id.to_string())))
-        .set((change, entities::version.eq(entities::version + 1), entities::updated_at.eq(Timestamp::now().0)))
-        .execute(connection)?;
+    let change = diesel::update(entities::table.filter(entities::id.eq(id.to_string()))).set((
+        change,
+        entities::version.eq(entities::version + 1),
+        entities::updated_at.eq(Timestamp::now().0),
+    ));
+    on_either!(connection, either => change.execute(either))?;
     Ok(())
 }
 
@@ -53,6 +56,23 @@ pub fn set_state(
 ) -> Result<(), StoreError> {
     let change = Change { state: Some(state.as_str()), state_message: Some(message), ..Change::default() };
     update(connection, id, &change)
+}
+
+/// Whose the entity is, and where it stands.
+///
+/// # Errors
+/// The database failed.
+pub fn owner_and_state(
+    connection: &mut DbConnection,
+    id: EntityId,
+) -> Result<Option<(ProjectId, EntityState)>, StoreError> {
+    let query = entities::table.filter(entities::id.eq(id.to_string())).select((entities::project_id, entities::state));
+    let row: Option<(String, String)> = on_either!(connection, either => query.get_result(either)).optional()?;
+    row.map(|(project, state)| {
+        let state = state.parse().map_err(|reason| unreadable(&id.to_string(), reason))?;
+        Ok((ProjectId(parse_id("entities", &project)?), state))
+    })
+    .transpose()
 }
 
 /// Records progress without a change of state.

@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, fmt};
 
 use backend::{Console, Endpoint};
 pub use change::{
-    request_removal, set_backend_id, set_description, set_facts, set_message, set_specification, set_state,
-    take_mixin_off,
+    owner_and_state, request_removal, set_backend_id, set_description, set_facts, set_message, set_specification,
+    set_state, take_mixin_off,
 };
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 #[cfg(test)]
@@ -24,7 +24,7 @@ pub use link::{LinkTarget, links_for_dispatch, links_from, links_to};
 use occi_schema::{AttributeName, CategoryId, Value};
 #[cfg(test)]
 pub use selection::count;
-pub use selection::{AnyCategory, EntityClass, Selection, select, select_page, select_places};
+pub use selection::{AnyCategory, EntityClass, Selection, kinds_of, select, select_page, select_places};
 use serde::{Deserialize, Serialize};
 pub use state::EntityState;
 use uuid::Uuid;
@@ -213,12 +213,22 @@ pub fn is_gone(connection: &mut DbConnection, project: ProjectId, id: EntityId) 
 /// # Errors
 /// The database failed.
 pub fn find_for_dispatch(connection: &mut DbConnection, id: EntityId) -> Result<Option<Entity>, StoreError> {
-    entities::table
-        .filter(entities::id.eq(id.to_string()))
-        .get_result::<Row>(connection)
-        .optional()?
-        .map(Row::entity)
-        .transpose()
+    let query = entities::table.filter(entities::id.eq(id.to_string()));
+    let row: Option<Row> = on_either!(connection, either => query.get_result(either)).optional()?;
+    row.map(Row::entity).transpose()
+}
+
+/// Keeps others from writing the entity until the transaction ends: before it is read and written in one that only
+/// locks ([`crate::store::Db::write_locking`]).
+///
+/// # Errors
+/// The database failed.
+pub fn lock(connection: &mut DbConnection, id: EntityId) -> Result<(), StoreError> {
+    if let DbConnection::Postgres(connection) = connection {
+        let row = entities::table.filter(entities::id.eq(id.to_string())).select(entities::id).for_update();
+        let _: Vec<String> = row.load(connection)?;
+    }
+    Ok(())
 }
 
 /// The project's entities of these ids, in the order of their creation; those that do not exist are left out.

@@ -16,7 +16,7 @@ use super::{
         row::parse_id,
         schema::{entities, entity_attributes, entity_mixins},
     },
-    Entity, EntityId, Row, index, unreadable,
+    CHUNK, Entity, EntityId, Row, index, unreadable,
 };
 
 // Links, found by their ends first: few lead to one place, whatever the planner thinks of that.
@@ -123,6 +123,29 @@ pub fn select_places(
         places.push((EntityId(parse_id("entities", &id)?), kind));
     }
     Ok(places)
+}
+
+/// The kinds of those of these entities that the project has.
+///
+/// # Errors
+/// The database failed.
+pub fn kinds_of(
+    connection: &mut DbConnection,
+    project: ProjectId,
+    ids: &[EntityId],
+) -> Result<Vec<(EntityId, CategoryId)>, StoreError> {
+    let mut kinds = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(CHUNK) {
+        let rows: Vec<(String, String)> = entities::table
+            .filter(entities::project_id.eq(project.0.to_string()))
+            .filter(entities::id.eq_any(chunk.iter().map(EntityId::to_string)))
+            .select((entities::id, entities::kind))
+            .load(connection)?;
+        for (id, kind) in rows {
+            kinds.push((EntityId(parse_id("entities", &id)?), kind.parse().map_err(|error| unreadable(&id, error))?));
+        }
+    }
+    Ok(kinds)
 }
 
 /// How many entities are selected.

@@ -23,10 +23,10 @@ use postgres::Postgres;
 use uuid::Uuid;
 
 use super::{
-    Db, StoreError, Timestamp, appliance,
+    Db, DbConnection, StoreError, Timestamp, appliance,
     entity::{self, Entity, EntityId, EntityState, Facts},
     intent, member,
-    saga::{self, NewSaga, SagaState},
+    saga::{self, Claim, NewSaga, Position, SagaState},
 };
 
 fn sqlite(directory: &tempfile::TempDir) -> Db {
@@ -102,7 +102,7 @@ async fn entities_and_sagas(db: &Db) {
     let stranger = self::project(db, "q").await;
     let new = entity(project);
     let (id, tag) = (new.id, IntentTag(Uuid::now_v7()));
-    let first = NewSaga { id: Uuid::now_v7(), name: "provision", entity: id, blocked_by: None, parameters: 1.into() };
+    let first = NewSaga { parameters: 1.into(), ..new_saga("provision", id) };
     let second = NewSaga { id: Uuid::now_v7(), name: "removal", blocked_by: Some(first.id), ..first.clone() };
     let (expected, blocked) = (new.clone(), second.id);
     db.write(move |connection| {
@@ -129,22 +129,23 @@ async fn entities_and_sagas(db: &Db) {
     let found = db.read(|connection| entity::with_backend_id_at(connection, "lab", None, 10)).await.unwrap();
     assert_eq!((found.len(), found[0].state, found[0].version), (1, EntityState::Active, 3));
 
-    let lease = Duration::from_secs(60);
-    let mut claimed = db.write(move |connection| saga::claim(connection, "me", lease, 10)).await.unwrap();
+    let claim = Claim { owner: "me", site: "lab", operation: "create", priority: 0, most: 10 };
+    let mine = claim.clone();
+    let mut claimed = db.write(move |connection| saga::claim(connection, &mine)).await.unwrap();
     let held = claimed.pop().unwrap();
     assert!(claimed.is_empty() && held.id != blocked, "a blocked saga waits");
     db.write(move |connection| saga::request_cancel(connection, held.id)).await.unwrap();
-    assert!(db.write(move |connection| saga::renew(connection, held.id, held.fence, lease)).await.unwrap());
-    let stale = db.write(move |connection| saga::renew(connection, held.id, held.fence - 1, lease)).await;
+    assert!(db.read(move |connection| saga::is_cancelled(connection, held.id)).await.unwrap());
+    let stale = db.write(move |connection| saga::check_fence(connection, held.id, held.fence - 1)).await;
     assert!(matches!(stale, Err(StoreError::Fenced(_))));
     db.write(move |connection| {
         saga::log(connection, held.id, "step", "begin", None)?;
         saga::log(connection, held.id, "step", "done", None)?;
-        saga::advance(connection, &held, SagaState::Done, 1, None)
+        saga::advance(connection, &held, &Position { state: SagaState::Done, step: 1, error: None })
     })
     .await
     .unwrap();
-    let next = db.write(move |connection| saga::claim(connection, "me", lease, 10)).await.unwrap();
+    let next = db.write(move |connection| saga::claim(connection, &claim)).await.unwrap();
     assert_eq!(next.first().map(|saga| saga.id), Some(blocked), "the end of one is the turn of the next");
     assert_eq!(db.read(move |connection| saga::events(connection, id)).await.unwrap().len(), 2);
 
@@ -195,6 +196,21 @@ async fn appliances(db: &Db) {
     assert_eq!(db.read(appliance::oldest_offered).await.unwrap().as_deref(), Some("debian"));
 }
 
+fn new_saga(name: &'static str, entity: EntityId) -> NewSaga {
+    NewSaga {
+        id: Uuid::now_v7(),
+        name,
+        entity,
+        blocked_by: None,
+        parameters: serde_json::Value::Null,
+        site: "lab".into(),
+        operation: "create",
+        priority: 0,
+        expires_at: None,
+        request_id: None,
+    }
+}
+
 /// Many claim at once; each saga has one owner.
 async fn one_claim_each(db: &Db) {
     const SAGAS: usize = 40;
@@ -203,9 +219,7 @@ async fn one_claim_each(db: &Db) {
         let new = entity(project);
         db.write(move |connection| {
             entity::insert(connection, &new)?;
-            let id = Uuid::now_v7();
-            let parameters = serde_json::Value::Null;
-            saga::insert(connection, &NewSaga { id, name: "x", entity: new.id, blocked_by: None, parameters })
+            saga::insert(connection, &new_saga("x", new.id))
         })
         .await
         .unwrap();
@@ -216,8 +230,11 @@ async fn one_claim_each(db: &Db) {
             let (owner, mut mine) = (format!("worker {worker}"), Vec::new());
             loop {
                 let owner = owner.clone();
-                let lease = Duration::from_secs(60);
-                let claimed = db.write(move |connection| saga::claim(connection, &owner, lease, 3)).await.unwrap();
+                let claim = move |connection: &mut DbConnection| {
+                    let operation = "create";
+                    saga::claim(connection, &Claim { owner: &owner, site: "lab", operation, priority: 0, most: 3 })
+                };
+                let claimed = db.write_locking(claim).await.unwrap();
                 if claimed.is_empty() {
                     return mine;
                 }

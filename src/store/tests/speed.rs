@@ -67,7 +67,7 @@ async fn figures_of_sqlite() {
                     }
                     let id = Uuid::now_v7();
                     let parameters = serde_json::Value::Null;
-                    let saga = NewSaga { id, name: "provision", entity: new.id, blocked_by: None, parameters };
+                    let saga = NewSaga { id, parameters, ..super::new_saga("provision", new.id) };
                     db.write(move |connection| {
                         entity::insert(connection, &new)?;
                         saga::insert(connection, &saga)?;

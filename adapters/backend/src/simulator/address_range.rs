@@ -57,11 +57,13 @@ impl AddressRange {
 
     /// The first address that nobody has.
     pub(super) fn free(&self, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-        // Ends after as many steps as there are taken ones, and the gateway.
-        self.usable
-            .clone()
-            .map(|number| address(number, self.ipv6))
-            .find(|address| self.admits(*address) && !taken.contains(address))
+        let mut taken = taken.iter().map(|address| number(*address)).peekable();
+        // Both go upwards, and it ends after as many steps as there are taken ones, and the gateway.
+        let free = self.usable.clone().find(|number| {
+            while taken.next_if(|taken| taken < number).is_some() {}
+            taken.peek() != Some(number) && self.admits(address(*number, self.ipv6))
+        });
+        free.map(|number| address(number, self.ipv6))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
-use super::{Operation, Simulator, State, name, unknown};
+use super::{Operation, Simulator, State, shelf::Object, unknown};
 use crate::{AddressId, AddressSpec, Addresses, BackendError, IntentTag, InterfaceTarget, ReservedAddress};
 
 /// Where addresses come from that nobody wished for: those for documentation (RFC 5737), which lead nowhere.
@@ -16,13 +17,23 @@ pub(super) struct SimulatedAddress {
     pub(super) address: IpAddr,
 }
 
+impl Object for SimulatedAddress {
+    type Id = AddressId;
+
+    const PREFIX: &'static str = "addr";
+
+    fn tag(&self) -> IntentTag {
+        self.tag
+    }
+}
+
 impl State {
     pub(super) fn reserved(&self, id: &AddressId) -> Result<&SimulatedAddress, BackendError> {
         self.addresses.get(id).ok_or_else(|| unknown("a reserved address", id))
     }
 
     fn is_used(&self, id: &AddressId) -> bool {
-        self.interfaces_to(&InterfaceTarget::Address(id.clone())).next().is_some()
+        self.joins.machine_on(&InterfaceTarget::Address(id.clone())).is_some()
     }
 
     fn address_facts(&self, reserved: &SimulatedAddress) -> ReservedAddress {
@@ -30,12 +41,14 @@ impl State {
         ReservedAddress { id: id.clone(), tag: *tag, address: *address, used: self.is_used(id) }
     }
 
-    fn reserve(&mut self, spec: &AddressSpec) -> Result<ReservedAddress, BackendError> {
-        let id: AddressId = name("addr", spec.tag)?;
-        if let Some(existing) = self.addresses.get(&id) {
+    fn reserve(&mut self, spec: &AddressSpec, now: Instant) -> Result<ReservedAddress, BackendError> {
+        if self.behaviour.idempotent_create
+            && let Some(existing) = self.addresses.oldest(spec.tag)?
+        {
             return Ok(self.address_facts(existing));
         }
-        let taken = |address: IpAddr| self.addresses.values().any(|reserved| reserved.address == address);
+        let id = self.addresses.fresh_name(spec.tag)?;
+        let taken = |address: IpAddr| self.taken_addresses.contains(&address);
         let address = match spec.wanted {
             Some(wanted) if !is_reservable(wanted) => {
                 return Err(BackendError::Refused(format!("{wanted} is no address that a machine could have")));
@@ -50,7 +63,8 @@ impl State {
         };
         let reserved = SimulatedAddress { id: id.clone(), tag: spec.tag, address };
         let facts = self.address_facts(&reserved);
-        self.addresses.insert(id, reserved);
+        self.addresses.insert(id, reserved, now);
+        self.taken_addresses.insert(address);
         Ok(facts)
     }
 
@@ -58,7 +72,9 @@ impl State {
         if self.is_used(id) {
             return Err(BackendError::Conflict(format!("a machine uses {id}: unplug its interface first")));
         }
-        self.addresses.remove(id);
+        if let Some(released) = self.addresses.remove(id) {
+            self.taken_addresses.remove(&released.address);
+        }
         Ok(())
     }
 }
@@ -75,7 +91,7 @@ fn is_reservable(address: IpAddr) -> bool {
 #[async_trait]
 impl Addresses for Simulator {
     async fn reserve(&self, spec: &AddressSpec) -> Result<ReservedAddress, BackendError> {
-        self.perform(Operation::ReserveAddress, |state, _| state.reserve(spec)).await
+        self.perform(Operation::ReserveAddress, |state, now| state.reserve(spec, now)).await
     }
 
     async fn address(&self, id: &AddressId) -> Result<ReservedAddress, BackendError> {
@@ -83,8 +99,8 @@ impl Addresses for Simulator {
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<ReservedAddress>, BackendError> {
-        let find = |state: &mut State, _| {
-            let found = state.addresses.get(&name("addr", tag)?);
+        let find = |state: &mut State, now| {
+            let found = state.addresses.find(tag, now, state.behaviour.listing_lag)?;
             Ok(found.map(|reserved| state.address_facts(reserved)))
         };
         self.perform(Operation::FindAddressByTag, find).await

@@ -4,6 +4,7 @@ use std::{
 };
 
 use disk_image::ImageFormat;
+use serde::{Deserialize, Serialize};
 
 use crate::{Architecture, BackendError, Description, Limits};
 
@@ -18,6 +19,16 @@ pub struct Behaviour {
     pub delays: Delays,
     /// What fails, per operation, in this order.
     pub faults: BTreeMap<Operation, VecDeque<Fault>>,
+    /// Whether one tag makes one object however often it is asked for; otherwise it makes another one each time.
+    pub idempotent_create: bool,
+    /// How long something new is neither listed nor found by its tag.
+    pub listing_lag: Duration,
+    /// How many entries of each list cannot be read.
+    pub unreadable_in_lists: usize,
+    /// Every call is [`BackendError::Unauthorized`].
+    pub credentials_revoked: bool,
+    /// Every call is [`BackendError::Unreachable`], at once.
+    pub connections_refused: bool,
 }
 
 impl Default for Behaviour {
@@ -34,12 +45,33 @@ impl Default for Behaviour {
             parts: Parts::default(),
             delays: Delays::default(),
             faults: BTreeMap::new(),
+            idempotent_create: true,
+            listing_lag: Duration::ZERO,
+            unreadable_in_lists: 0,
+            credentials_revoked: false,
+            connections_refused: false,
         }
     }
 }
 
+impl Behaviour {
+    /// How a call is received: after which delay, and with which fault. Faults are not used up by callers that do not
+    /// get in.
+    pub(super) fn reception(&mut self, operation: Operation) -> Result<(Duration, Option<Fault>), BackendError> {
+        if self.connections_refused {
+            return Err(BackendError::Unreachable("the simulator refuses connections to order".into()));
+        }
+        let fault = if self.credentials_revoked {
+            Some(Fault::Before(BackendError::Unauthorized("they were revoked to order".into())))
+        } else {
+            self.faults.get_mut(&operation).and_then(VecDeque::pop_front)
+        };
+        Ok((self.delays.call, fault))
+    }
+}
+
 /// The optional parts of the contract; all of them by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// [`crate::Volumes`].
     pub volumes: bool,
@@ -63,7 +95,8 @@ impl Default for Parts {
 }
 
 /// How long things take; nothing by default.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Delays {
     /// Every call.
     pub call: Duration,
@@ -84,7 +117,8 @@ pub struct Delays {
 }
 
 /// The calls of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each is the call of the same name, of the part that its own name names")]
 pub enum Operation {
     Describe,
@@ -133,12 +167,15 @@ pub enum Operation {
 }
 
 /// One failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Fails, and nothing has happened.
     Before(BackendError),
+    /// Everything has happened, but the caller hears this.
+    After(BackendError),
     /// Everything has happened, but the caller hears [`BackendError::Unreachable`].
     AnswerLost,
-    /// Never answers.
+    /// Never answers, and nothing happens.
     Hang,
 }

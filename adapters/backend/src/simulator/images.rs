@@ -9,7 +9,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use crate::{BackendError, ImageOffer, SavedDisk};
+use crate::{BackendError, SavedDisk};
 
 /// Larger images are held by name and length only.
 const MOST_KEPT_OF_ONE: u64 = 4 << 20;
@@ -35,13 +35,13 @@ impl Images {
         self.held.contains_key(digest)
     }
 
-    pub(super) fn insert(&mut self, offer: &ImageOffer, received: Received) {
+    pub(super) fn insert(&mut self, digest: ContentDigest, size: u64, received: Received) {
         let mut bytes = Bytes::from(received.kept);
         if self.kept + bytes.len() as u64 > MOST_KEPT {
             bytes.clear();
         }
         self.kept += bytes.len() as u64;
-        if let Some(before) = self.held.insert(offer.digest, HeldImage { size: offer.size, bytes }) {
+        if let Some(before) = self.held.insert(digest, HeldImage { size, bytes }) {
             self.kept -= before.bytes.len() as u64;
         }
     }
@@ -49,11 +49,10 @@ impl Images {
     /// The image's bytes up to a whole sector, with a mark at the begin of the last one. The same mark gives the same
     /// disk. However large its machine's disk is meant to be, it is as large as its image, so that tests need not move
     /// gigabytes of zeros.
-    pub(super) fn marked(&self, digest: &ContentDigest, mark: &str) -> Result<SavedDisk, BackendError> {
+    pub(super) fn marked(&self, digest: &ContentDigest, mark: String) -> Result<MarkedDisk, BackendError> {
         let image = self.held.get(digest).ok_or_else(|| BackendError::NotFound(format!("image {digest}")))?;
         let size = image.size.max(1).next_multiple_of(SECTOR);
-        let disk = MarkedDisk { size, bytes: image.bytes.clone(), mark: Bytes::copy_from_slice(mark.as_bytes()) };
-        Ok(SavedDisk { size, bytes: disk.stream() })
+        Ok(MarkedDisk { size, bytes: image.bytes.clone(), mark })
     }
 }
 
@@ -78,13 +77,25 @@ impl Received {
     }
 }
 
-struct MarkedDisk {
-    size: u64,
+/// A disk that is made when it is read.
+pub(super) struct MarkedDisk {
+    pub(super) size: u64,
     bytes: Bytes,
-    mark: Bytes,
+    pub(super) mark: String,
+}
+
+impl From<MarkedDisk> for SavedDisk {
+    fn from(disk: MarkedDisk) -> Self {
+        Self { size: disk.size, bytes: disk.stream() }
+    }
 }
 
 impl MarkedDisk {
+    /// Of an image whose bytes are not at hand; `size` is at least a sector.
+    pub(super) fn of_zeros(size: u64, mark: String) -> Self {
+        Self { size: size.max(SECTOR), bytes: Bytes::new(), mark }
+    }
+
     fn stream(self) -> BoxStream<'static, io::Result<Bytes>> {
         let chunks = self.size.div_ceil(CHUNK);
         stream::iter(0..chunks).map(move |index| Ok(self.piece(index * CHUNK))).boxed()
@@ -94,7 +105,7 @@ impl MarkedDisk {
         let length = CHUNK.min(self.size - offset);
         let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
         lay(&mut piece, offset, &self.bytes, 0);
-        lay(&mut piece, offset, &self.mark, self.size - SECTOR);
+        lay(&mut piece, offset, self.mark.as_bytes(), self.size - SECTOR);
         piece.into()
     }
 }

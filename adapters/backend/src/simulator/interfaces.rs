@@ -20,14 +20,6 @@ struct Place {
 }
 
 impl State {
-    pub(super) fn interfaces_to<'a>(
-        &'a self,
-        target: &'a InterfaceTarget,
-    ) -> impl Iterator<Item = (&'a MachineId, &'a PluggedInterface)> {
-        let all = self.machines.iter().flat_map(|(id, machine)| machine.interfaces.iter().map(move |one| (id, one)));
-        all.filter(move |(_, interface)| interface.target == *target)
-    }
-
     pub(super) fn plug(&mut self, machine: &MachineId, spec: &InterfaceSpec) -> Result<Interface, BackendError> {
         let interfaces = &self.machine(machine)?.interfaces;
         if let Some(existing) = interfaces.iter().find(|interface| interface.facts.tag == spec.tag) {
@@ -42,21 +34,15 @@ impl State {
         let Place { address, gateway } = place;
         let facts = Interface { tag: spec.tag, device, mac, address, gateway };
         let interface = PluggedInterface { target: spec.target.clone(), facts: facts.clone() };
-        self.machine_mut(machine)?.interfaces.push(interface);
+        self.join_interface(machine, interface)?;
         Ok(facts)
-    }
-
-    pub(super) fn unplug(&mut self, machine: &MachineId, tag: IntentTag) {
-        if let Some(machine) = self.machines.get_mut(machine) {
-            machine.interfaces.retain(|interface| interface.facts.tag != tag);
-        }
     }
 
     fn place_on_network(&self, id: &NetworkId, wanted: Option<IpAddr>) -> Result<Place, BackendError> {
         let subnet = self.network(id)?.spec.subnet.as_ref();
         let target = InterfaceTarget::Network(id.clone());
-        let taken: BTreeSet<IpAddr> =
-            self.interfaces_to(&target).filter_map(|(_, interface)| interface.facts.address).collect();
+        let nobody = BTreeSet::new();
+        let taken = self.joins.segment(&target).map_or(&nobody, |segment| &segment.addresses);
         if let Some(wanted) = wanted.filter(|wanted| taken.contains(wanted)) {
             return Err(BackendError::Conflict(format!("another interface on network {id} has the address {wanted}")));
         }
@@ -70,7 +56,7 @@ impl State {
                 return Err(BackendError::Refused(what));
             }
             None => {
-                range.free(&taken).ok_or_else(|| BackendError::Capacity(format!("network {id} has no free address")))?
+                range.free(taken).ok_or_else(|| BackendError::Capacity(format!("network {id} has no free address")))?
             }
         };
         Ok(Place { address: Some(address), gateway: subnet.gateway })
@@ -82,16 +68,14 @@ impl State {
             return Err(BackendError::Refused(format!("{wanted} was wished for, but {id} is {address}")));
         }
         let target = InterfaceTarget::Address(id.clone());
-        if let Some((machine, _)) = self.interfaces_to(&target).next() {
+        if let Some(machine) = self.joins.machine_on(&target) {
             return Err(BackendError::Conflict(format!("machine {machine} has the address {address}")));
         }
         Ok(Place { address: Some(address), gateway: None })
     }
 
     fn mac(&self, spec: &InterfaceSpec) -> Result<MacAddress, BackendError> {
-        let taken = |mac: MacAddress| {
-            self.machines.values().flat_map(|machine| &machine.interfaces).any(|interface| interface.facts.mac == mac)
-        };
+        let taken = |mac| self.joins.is_taken(mac);
         let Some(wanted) = spec.mac else { return Ok(free_mac(spec.tag, taken)) };
         let [first, ..] = wanted.0;
         if first & 1 == 1 || wanted.0 == [0; 6] {

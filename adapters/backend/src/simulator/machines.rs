@@ -1,152 +1,23 @@
 //! Machines, and the calls that every backend has.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use disk_image::ContentDigest;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::{Course, Operation, Simulator, State, images::Received, interfaces::PluggedInterface, name, unknown};
-use crate::{
-    Addresses, Attachment, Backend, BackendError, Description, Endpoint, ImageOffer, IntentTag, Machine, MachineId,
-    MachineSize, MachineSpec, MachineState, Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroupId,
-    SecurityGroups, StopMethod, SuspendMethod, Volumes,
+use super::{
+    Operation, Simulator, State,
+    images::{MarkedDisk, Received},
+    machine::{SimulatedMachine, size_of},
+    unknown,
 };
-
-pub(super) struct SimulatedMachine {
-    id: MachineId,
-    /// As it was ordered, and since then resized.
-    pub(super) spec: MachineSpec,
-    course: Course<MachineState>,
-    detail: Option<String>,
-    pub(super) attachments: Vec<Attachment>,
-    pub(super) interfaces: Vec<PluggedInterface>,
-    pub(super) security_groups: BTreeSet<SecurityGroupId>,
-}
-
-impl SimulatedMachine {
-    fn building(id: MachineId, spec: MachineSpec, running_at: Instant) -> Self {
-        Self {
-            id,
-            spec,
-            course: Course::through(MachineState::Building, running_at, MachineState::Running),
-            detail: None,
-            attachments: Vec::new(),
-            interfaces: Vec::new(),
-            security_groups: BTreeSet::new(),
-        }
-    }
-
-    fn facts(&self, now: Instant) -> Machine {
-        let state = self.course.at(now);
-        let running = state == MachineState::Running;
-        let endpoints = if running {
-            vec![Endpoint { service: "ssh".into(), host: "127.0.0.1".into(), port: 22 }]
-        } else {
-            Vec::new()
-        };
-        Machine {
-            id: self.id.clone(),
-            tag: self.spec.tag,
-            state,
-            detail: self.detail.clone(),
-            endpoints,
-            console: None,
-            guest_answers: Some(running),
-        }
-    }
-
-    pub(super) fn settle(&mut self, state: MachineState, detail: &str) {
-        self.course = Course::at_rest(state);
-        self.detail = Some(detail.to_owned());
-    }
-
-    fn go(&mut self, course: Course<MachineState>) {
-        self.course = course;
-        self.detail = None;
-    }
-
-    fn boot(&mut self, running_at: Instant) {
-        self.go(Course::through(MachineState::Building, running_at, MachineState::Running));
-    }
-
-    fn start(&mut self, now: Instant, boot: Duration) -> Result<(), BackendError> {
-        match self.course.at(now) {
-            MachineState::Running | MachineState::Building => {}
-            MachineState::Stopped | MachineState::Suspended => self.boot(now + boot),
-            other => return Err(self.refusal("started", other)),
-        }
-        Ok(())
-    }
-
-    fn stop(&mut self, now: Instant, pause: Duration) -> Result<(), BackendError> {
-        let mut stopped_at = now + pause;
-        match self.course.at(now) {
-            MachineState::Stopped => return Ok(()),
-            MachineState::Running | MachineState::Building => {}
-            // Asking again hastens the end, and never puts it off.
-            MachineState::Stopping => {
-                stopped_at = self.course.arrival.map_or(stopped_at, |(at, _)| at.min(stopped_at));
-            }
-            other => return Err(self.refusal("stopped", other)),
-        }
-        self.go(Course::through(MachineState::Stopping, stopped_at, MachineState::Stopped));
-        Ok(())
-    }
-
-    fn restart(&mut self, now: Instant, boot: Duration) -> Result<(), BackendError> {
-        match self.course.at(now) {
-            MachineState::Running => self.boot(now + boot),
-            other => return Err(self.refusal("restarted", other)),
-        }
-        Ok(())
-    }
-
-    fn suspend(&mut self, now: Instant, pause: Duration) -> Result<(), BackendError> {
-        match self.course.at(now) {
-            MachineState::Suspended => {}
-            MachineState::Running => {
-                self.go(Course::through(MachineState::Running, now + pause, MachineState::Suspended));
-            }
-            other => return Err(self.refusal("suspended", other)),
-        }
-        Ok(())
-    }
-
-    fn resize(&mut self, size: MachineSize, now: Instant, boot: Duration) -> Result<(), BackendError> {
-        // The disk that is there already serves every lesser wish.
-        let size = MachineSize { disk_bytes: size.disk_bytes.max(self.spec.disk_bytes), ..size };
-        if size == size_of(&self.spec) {
-            return Ok(());
-        }
-        match self.course.at(now) {
-            MachineState::Stopped | MachineState::Stopping => {}
-            MachineState::Running | MachineState::Building => self.boot(now + boot),
-            other => return Err(self.refusal("resized", other)),
-        }
-        self.spec.cores = size.cores;
-        self.spec.memory_mib = size.memory_mib;
-        self.spec.disk_bytes = size.disk_bytes;
-        Ok(())
-    }
-
-    fn save(&mut self, method: SaveMethod, now: Instant, boot: Duration) -> Result<(), BackendError> {
-        match (method, self.course.at(now)) {
-            (SaveMethod::Deferred, MachineState::Running) => self.boot(now + boot),
-            (_, MachineState::Running | MachineState::Stopped | MachineState::Suspended) => {}
-            (_, other) => return Err(self.refusal("saved", other)),
-        }
-        Ok(())
-    }
-
-    fn refusal(&self, asked: &str, state: MachineState) -> BackendError {
-        BackendError::Conflict(format!("machine {} is {state:?} and cannot be {asked} now", self.id))
-    }
-}
-
-fn size_of(spec: &MachineSpec) -> MachineSize {
-    MachineSize { cores: spec.cores, memory_mib: spec.memory_mib, disk_bytes: spec.disk_bytes }
-}
+use crate::{
+    Addresses, Backend, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize,
+    MachineSpec, Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod,
+    Volumes,
+};
 
 impl State {
     pub(super) fn machine(&self, id: &MachineId) -> Result<&SimulatedMachine, BackendError> {
@@ -169,18 +40,61 @@ impl State {
     }
 
     fn create_machine(&mut self, spec: &MachineSpec, now: Instant) -> Result<Machine, BackendError> {
-        let id: MachineId = name("sim", spec.tag)?;
-        if let Some(existing) = self.machines.get(&id) {
+        if self.behaviour.idempotent_create
+            && let Some(existing) = self.machines.oldest(spec.tag)?
+        {
             return Ok(existing.facts(now));
         }
         self.admit(size_of(spec))?;
         if !self.images.holds(&spec.image) {
             return Err(BackendError::NotFound(format!("image {}", spec.image)));
         }
-        let machine = SimulatedMachine::building(id.clone(), spec.clone(), now + self.behaviour.delays.boot);
+        self.add_machine(spec.clone(), now, now + self.behaviour.delays.boot)
+    }
+
+    pub(super) fn add_machine(
+        &mut self,
+        spec: MachineSpec,
+        now: Instant,
+        running_at: Instant,
+    ) -> Result<Machine, BackendError> {
+        let id = self.machines.fresh_name(spec.tag)?;
+        let machine = SimulatedMachine::building(id.clone(), spec, running_at);
         let facts = machine.facts(now);
-        self.machines.insert(id, machine);
+        self.machines.insert(id, machine, now);
         Ok(facts)
+    }
+}
+
+impl Simulator {
+    /// A saved disk that has not been read yet.
+    pub(super) async fn save_marked(&self, id: &MachineId, method: SaveMethod) -> Result<MarkedDisk, BackendError> {
+        let visited = self.begin(Operation::Save).await?;
+        let (disk, pause) = {
+            let mut state = self.lock();
+            let delays = state.behaviour.delays;
+            let machine = state.machine_mut(id)?;
+            machine.save(method, Instant::now(), delays.boot)?;
+            let image = machine.spec.image;
+            (state.images.marked(&image, format!("saved from {id}"))?, delays.save)
+        };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        visited.answer(disk)
+    }
+
+    /// Takes an image by its name and size, without its bytes.
+    pub(super) async fn hold_image(&self, digest: ContentDigest, size: u64) -> Result<(), BackendError> {
+        let visited = self.begin(Operation::ProvideImage).await?;
+        if !self.holds_image(&digest) {
+            let pause = self.lock().behaviour.delays.image;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            self.lock().images.insert(digest, size, Received::nothing());
+        }
+        visited.answer(())
     }
 }
 
@@ -198,7 +112,7 @@ impl Backend for Simulator {
     }
 
     async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError> {
-        let after = self.begin(Operation::ProvideImage).await?;
+        let visited = self.begin(Operation::ProvideImage).await?;
         if !self.holds_image(&offer.digest) {
             let mut stream = offer.source.stream();
             let mut received = Received::nothing();
@@ -217,9 +131,9 @@ impl Backend for Simulator {
                     offer.digest, received.size, offer.size
                 )));
             }
-            self.lock().images.insert(offer, received);
+            self.lock().images.insert(offer.digest, offer.size, received);
         }
-        after.answer(())
+        visited.answer(())
     }
 
     async fn create(&self, spec: &MachineSpec) -> Result<Machine, BackendError> {
@@ -231,13 +145,15 @@ impl Backend for Simulator {
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError> {
-        let find = |state: &mut State, now| Ok(state.machines.get(&name("sim", tag)?).map(|found| found.facts(now)));
+        let find = |state: &mut State, now| {
+            let found = state.machines.find(tag, now, state.behaviour.listing_lag)?;
+            Ok(found.map(|found| found.facts(now)))
+        };
         self.perform(Operation::FindByTag, find).await
     }
 
-    async fn machines(&self) -> Result<Vec<Machine>, BackendError> {
-        let list = |state: &mut State, now| Ok(state.machines.values().map(|machine| machine.facts(now)).collect());
-        self.perform(Operation::Machines, list).await
+    async fn machines(&self) -> Result<Listing<Machine>, BackendError> {
+        self.perform(Operation::Machines, |state, now| Ok(state.list_machines(now))).await
     }
 
     async fn start(&self, id: &MachineId) -> Result<(), BackendError> {
@@ -283,18 +199,7 @@ impl Backend for Simulator {
     }
 
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError> {
-        let save = |state: &mut State, now| {
-            let delays = state.behaviour.delays;
-            let machine = state.machine_mut(id)?;
-            machine.save(method, now, delays.boot)?;
-            let image = machine.spec.image;
-            Ok((state.images.marked(&image, &format!("saved from {id}"))?, delays.save))
-        };
-        let (disk, pause) = self.perform(Operation::Save, save).await?;
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        Ok(disk)
+        Ok(self.save_marked(id, method).await?.into())
     }
 
     fn volumes(&self) -> Option<&dyn Volumes> {
@@ -315,7 +220,7 @@ impl Backend for Simulator {
 
     async fn delete(&self, id: &MachineId) -> Result<(), BackendError> {
         let delete = |state: &mut State, _| {
-            state.machines.remove(id);
+            state.remove_machine(id);
             Ok(())
         };
         self.perform(Operation::Delete, delete).await

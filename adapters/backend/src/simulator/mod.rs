@@ -4,31 +4,45 @@
 mod address_range;
 mod addresses;
 mod behaviour;
+mod command;
+mod hanging;
 mod images;
 mod inspection;
 mod interfaces;
+mod joins;
+mod lists;
+mod machine;
 mod machines;
 mod mishaps;
 mod networks;
 mod security_groups;
+mod shelf;
+pub mod socket;
+mod traffic;
 mod volumes;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::HashSet,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use addresses::SimulatedAddress;
 pub use behaviour::{Behaviour, Delays, Fault, Operation, Parts};
+pub use command::Command;
 use images::Images;
-use machines::SimulatedMachine;
+pub use inspection::{Inventory, ObjectKind, TaggedObject};
+use joins::Joins;
+use lists::StaleList;
+use machine::SimulatedMachine;
 use networks::SimulatedNetwork;
+use security_groups::SimulatedSecurityGroup;
+use shelf::Shelf;
 use tokio::time::Instant;
+use traffic::{Traffic, Visit};
 use volumes::SimulatedVolume;
 
-use crate::{
-    AddressId, BackendError, IntentTag, InvalidName, MachineId, NetworkId, SecurityGroup, SecurityGroupId, VolumeId,
-};
+use crate::{BackendError, Machine, Network, Volume};
 
 /// The simulated backend. Clones share one state, as two connections to one service would.
 #[derive(Clone, Default)]
@@ -37,17 +51,22 @@ pub struct Simulator {
 }
 
 /// All that the service knows. What joins two objects (an attachment, an interface, an applied group) is the
-/// machine's alone, so that it goes with the machine and nothing can disagree about it.
+/// machine's, so that it goes with the machine; `joins` is no more than an index to that.
 #[derive(Default)]
 struct State {
     behaviour: Behaviour,
     images: Images,
-    machines: BTreeMap<MachineId, SimulatedMachine>,
-    volumes: BTreeMap<VolumeId, SimulatedVolume>,
-    networks: BTreeMap<NetworkId, SimulatedNetwork>,
-    addresses: BTreeMap<AddressId, SimulatedAddress>,
-    security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
-    calls: BTreeMap<Operation, u64>,
+    machines: Shelf<SimulatedMachine>,
+    volumes: Shelf<SimulatedVolume>,
+    networks: Shelf<SimulatedNetwork>,
+    addresses: Shelf<SimulatedAddress>,
+    taken_addresses: HashSet<IpAddr>,
+    security_groups: Shelf<SimulatedSecurityGroup>,
+    joins: Joins,
+    traffic: Traffic,
+    stale_machines: StaleList<Machine>,
+    stale_volumes: StaleList<Volume>,
+    stale_networks: StaleList<Network>,
 }
 
 impl Simulator {
@@ -57,28 +76,31 @@ impl Simulator {
         Self { state: Arc::new(Mutex::new(State { behaviour, ..State::default() })) }
     }
 
+    /// Changes the behaviour from now on.
+    pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.lock().behaviour);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panicking test thread must not turn every later call into a second panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts the call, waits as long as the behaviour says, and takes the next ordered fault.
-    async fn begin(&self, operation: Operation) -> Result<AfterEffect, BackendError> {
-        let (delay, fault) = {
-            let mut state = self.lock();
-            *state.calls.entry(operation).or_default() += 1;
-            let fault = state.behaviour.faults.get_mut(&operation).and_then(VecDeque::pop_front);
-            (state.behaviour.delays.call, fault)
-        };
+    async fn begin(&self, operation: Operation) -> Result<Visited, BackendError> {
+        let visit = Visit::begin(self, operation);
+        let (delay, fault) = self.lock().behaviour.reception(operation)?;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        match fault {
-            Some(Fault::Before(error)) => Err(error),
-            Some(Fault::AnswerLost) => Ok(AfterEffect(Some(BackendError::Unreachable("the answer was lost".into())))),
-            Some(Fault::Hang) => std::future::pending().await,
-            None => Ok(AfterEffect(None)),
-        }
+        let told = match fault {
+            Some(Fault::Before(error)) => return Err(error),
+            Some(Fault::After(error)) => Some(error),
+            Some(Fault::AnswerLost) => Some(BackendError::Unreachable("the answer was lost".into())),
+            Some(Fault::Hang) => return Err(hanging::hang().await),
+            None => None,
+        };
+        Ok(Visited { told, _visit: visit })
     }
 
     /// A call from its beginning to its answer. The effect happens at once, so a dropped call has had all of it or
@@ -88,18 +110,22 @@ impl Simulator {
         operation: Operation,
         effect: impl FnOnce(&mut State, Instant) -> Result<T, BackendError> + Send,
     ) -> Result<T, BackendError> {
-        let after = self.begin(operation).await?;
+        let visited = self.begin(operation).await?;
         let done = effect(&mut self.lock(), Instant::now())?;
-        after.answer(done)
+        visited.answer(done)
     }
 }
 
-/// What becomes of a call's answer once its effect is done.
-struct AfterEffect(Option<BackendError>);
+/// A call that has had its effect, or is about to.
+struct Visited {
+    /// The error that the caller hears all the same.
+    told: Option<BackendError>,
+    _visit: Visit,
+}
 
-impl AfterEffect {
+impl Visited {
     fn answer<T>(self, value: T) -> Result<T, BackendError> {
-        self.0.map_or(Ok(value), Err)
+        self.told.map_or(Ok(value), Err)
     }
 }
 
@@ -125,14 +151,6 @@ impl<S: Copy> Course<S> {
             _ => self.state,
         }
     }
-}
-
-/// Names follow from tags, so that one tag cannot make two objects and is found without a search.
-fn name<T>(kind: &str, tag: IntentTag) -> Result<T, BackendError>
-where
-    T: TryFrom<String, Error = InvalidName>,
-{
-    format!("{kind}-{tag}").try_into().map_err(|error: InvalidName| BackendError::Failed(error.to_string()))
 }
 
 fn unknown(what: &str, id: impl std::fmt::Display) -> BackendError {

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Course, Operation, Simulator, State, address_range::AddressRange, name, unknown};
+use super::{Course, Operation, Simulator, State, address_range::AddressRange, shelf::Object, unknown};
 use crate::{
-    BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget, MachineId, Network, NetworkId, NetworkSpec,
-    NetworkState, Networks,
+    BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget, Listing, MachineId, Network, NetworkId,
+    NetworkSpec, NetworkState, Networks,
 };
 
 const LARGEST_VLAN: u16 = 4095;
@@ -19,8 +19,18 @@ pub(super) struct SimulatedNetwork {
     detail: Option<String>,
 }
 
+impl Object for SimulatedNetwork {
+    type Id = NetworkId;
+
+    const PREFIX: &'static str = "net";
+
+    fn tag(&self) -> IntentTag {
+        self.spec.tag
+    }
+}
+
 impl SimulatedNetwork {
-    fn facts(&self, now: Instant) -> Network {
+    pub(super) fn facts(&self, now: Instant) -> Network {
         let state = self.course.at(now);
         Network { id: self.id.clone(), tag: self.spec.tag, state, detail: self.detail.clone() }
     }
@@ -57,22 +67,24 @@ impl State {
     }
 
     fn create_network(&mut self, spec: &NetworkSpec, now: Instant) -> Result<Network, BackendError> {
-        let id: NetworkId = name("net", spec.tag)?;
-        if let Some(existing) = self.networks.get(&id) {
+        if self.behaviour.idempotent_create
+            && let Some(existing) = self.networks.oldest(spec.tag)?
+        {
             return Ok(existing.facts(now));
         }
         admit(spec)?;
+        let id = self.networks.fresh_name(spec.tag)?;
         let up_at = now + self.behaviour.delays.network;
         let course = Course::through(NetworkState::Building, up_at, NetworkState::Up);
         let network = SimulatedNetwork { id: id.clone(), spec: spec.clone(), course, detail: None };
         let facts = network.facts(now);
-        self.networks.insert(id, network);
+        self.networks.insert(id, network, now);
         Ok(facts)
     }
 
     fn delete_network(&mut self, id: &NetworkId) -> Result<(), BackendError> {
         let target = InterfaceTarget::Network(id.clone());
-        if let Some((machine, _)) = self.interfaces_to(&target).next() {
+        if let Some(machine) = self.joins.machine_on(&target) {
             let what = format!("network {id} has an interface of machine {machine}: unplug it first");
             return Err(BackendError::Conflict(what));
         }
@@ -103,13 +115,15 @@ impl Networks for Simulator {
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Network>, BackendError> {
-        let find = |state: &mut State, now| Ok(state.networks.get(&name("net", tag)?).map(|found| found.facts(now)));
+        let find = |state: &mut State, now| {
+            let found = state.networks.find(tag, now, state.behaviour.listing_lag)?;
+            Ok(found.map(|found| found.facts(now)))
+        };
         self.perform(Operation::FindNetworkByTag, find).await
     }
 
-    async fn networks(&self) -> Result<Vec<Network>, BackendError> {
-        let list = |state: &mut State, now| Ok(state.networks.values().map(|network| network.facts(now)).collect());
-        self.perform(Operation::Networks, list).await
+    async fn networks(&self) -> Result<Listing<Network>, BackendError> {
+        self.perform(Operation::Networks, |state, now| Ok(state.list_networks(now))).await
     }
 
     async fn set_up(&self, id: &NetworkId, up: bool) -> Result<(), BackendError> {
@@ -136,7 +150,7 @@ impl Networks for Simulator {
 
     async fn unplug(&self, machine: &MachineId, tag: IntentTag) -> Result<(), BackendError> {
         let unplug = |state: &mut State, _| {
-            state.unplug(machine, tag);
+            state.part_interfaces(machine, |interface| interface.facts.tag == tag);
             Ok(())
         };
         self.perform(Operation::Unplug, unplug).await

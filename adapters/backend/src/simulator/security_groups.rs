@@ -1,8 +1,9 @@
 //! Security groups, and which machines have them.
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
-use super::{Operation, Simulator, State, name, unknown};
+use super::{Operation, Simulator, State, shelf::Object, unknown};
 use crate::{
     BackendError, IntentTag, MachineId, Protocol, Rule, SecurityGroup, SecurityGroupId, SecurityGroupSpec,
     SecurityGroups,
@@ -10,24 +11,38 @@ use crate::{
 
 const MOST_RULES: usize = 256;
 
+pub(super) struct SimulatedSecurityGroup(SecurityGroup);
+
+impl Object for SimulatedSecurityGroup {
+    type Id = SecurityGroupId;
+
+    const PREFIX: &'static str = "group";
+
+    fn tag(&self) -> IntentTag {
+        self.0.tag
+    }
+}
+
 impl State {
     fn security_group(&self, id: &SecurityGroupId) -> Result<&SecurityGroup, BackendError> {
-        self.security_groups.get(id).ok_or_else(|| unknown("a security group", id))
+        self.security_groups.get(id).map(|group| &group.0).ok_or_else(|| unknown("a security group", id))
     }
 
-    fn create_security_group(&mut self, spec: &SecurityGroupSpec) -> Result<SecurityGroup, BackendError> {
-        let id: SecurityGroupId = name("group", spec.tag)?;
-        if let Some(existing) = self.security_groups.get(&id) {
-            return Ok(existing.clone());
+    fn create_security_group(&mut self, spec: &SecurityGroupSpec, now: Instant) -> Result<SecurityGroup, BackendError> {
+        if self.behaviour.idempotent_create
+            && let Some(existing) = self.security_groups.oldest(spec.tag)?
+        {
+            return Ok(existing.0.clone());
         }
         admit(&spec.rules)?;
+        let id = self.security_groups.fresh_name(spec.tag)?;
         let group = SecurityGroup { id: id.clone(), tag: spec.tag, rules: spec.rules.clone() };
-        self.security_groups.insert(id, group.clone());
+        self.security_groups.insert(id, SimulatedSecurityGroup(group.clone()), now);
         Ok(group)
     }
 
     fn delete_security_group(&mut self, id: &SecurityGroupId) -> Result<(), BackendError> {
-        if let Some((machine, _)) = self.machines.iter().find(|(_, machine)| machine.security_groups.contains(id)) {
+        if let Some(machine) = self.joins.machine_with_group(id) {
             return Err(BackendError::Conflict(format!(
                 "machine {machine} has the security group {id}: lift it first"
             )));
@@ -55,7 +70,7 @@ fn admit(rules: &[Rule]) -> Result<(), BackendError> {
 #[async_trait]
 impl SecurityGroups for Simulator {
     async fn create(&self, spec: &SecurityGroupSpec) -> Result<SecurityGroup, BackendError> {
-        self.perform(Operation::CreateSecurityGroup, |state, _| state.create_security_group(spec)).await
+        self.perform(Operation::CreateSecurityGroup, |state, now| state.create_security_group(spec, now)).await
     }
 
     async fn group(&self, id: &SecurityGroupId) -> Result<SecurityGroup, BackendError> {
@@ -63,7 +78,10 @@ impl SecurityGroups for Simulator {
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<SecurityGroup>, BackendError> {
-        let find = |state: &mut State, _| Ok(state.security_groups.get(&name("group", tag)?).cloned());
+        let find = |state: &mut State, now| {
+            let found = state.security_groups.find(tag, now, state.behaviour.listing_lag)?;
+            Ok(found.map(|found| found.0.clone()))
+        };
         self.perform(Operation::FindSecurityGroupByTag, find).await
     }
 
@@ -71,7 +89,7 @@ impl SecurityGroups for Simulator {
         let change = |state: &mut State, _| {
             let group = state.security_groups.get_mut(id).ok_or_else(|| unknown("a security group", id))?;
             admit(rules)?;
-            group.rules = rules.to_vec();
+            group.0.rules = rules.to_vec();
             Ok(())
         };
         self.perform(Operation::ChangeSecurityGroup, change).await
@@ -84,17 +102,14 @@ impl SecurityGroups for Simulator {
     async fn apply(&self, machine: &MachineId, group: &SecurityGroupId) -> Result<(), BackendError> {
         let apply = |state: &mut State, _| {
             state.security_group(group)?;
-            state.machine_mut(machine)?.security_groups.insert(group.clone());
-            Ok(())
+            state.join_group(machine, group)
         };
         self.perform(Operation::ApplySecurityGroup, apply).await
     }
 
     async fn lift(&self, machine: &MachineId, group: &SecurityGroupId) -> Result<(), BackendError> {
         let lift = |state: &mut State, _| {
-            if let Some(machine) = state.machines.get_mut(machine) {
-                machine.security_groups.remove(group);
-            }
+            state.part_group(machine, group);
             Ok(())
         };
         self.perform(Operation::LiftSecurityGroup, lift).await

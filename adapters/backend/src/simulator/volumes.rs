@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Course, Operation, Simulator, State, machines::SimulatedMachine, name, unknown};
+use super::{Course, Operation, Simulator, State, shelf::Object, unknown};
 use crate::{
-    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, MachineId, Volume, VolumeId, VolumeSpec,
+    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId, VolumeSpec,
     VolumeState, Volumes,
 };
 
@@ -27,8 +27,18 @@ pub(super) struct SimulatedVolume {
     pub(super) copies: BTreeMap<IntentTag, CopyPurpose>,
 }
 
+impl Object for SimulatedVolume {
+    type Id = VolumeId;
+
+    const PREFIX: &'static str = "vol";
+
+    fn tag(&self) -> IntentTag {
+        self.spec.tag
+    }
+}
+
 impl SimulatedVolume {
-    fn facts(&self, now: Instant) -> Volume {
+    pub(super) fn facts(&self, now: Instant) -> Volume {
         let state = self.course.at(now);
         let size_bytes = if state == VolumeState::Busy { self.size_before } else { self.spec.size_bytes };
         Volume { id: self.id.clone(), tag: self.spec.tag, state, size_bytes, detail: self.detail.clone() }
@@ -85,13 +95,8 @@ impl State {
         self.volumes.get_mut(id).ok_or_else(|| unknown("a volume", id))
     }
 
-    fn attached_to(&self, id: &VolumeId) -> Option<&MachineId> {
-        let has = |machine: &SimulatedMachine| machine.attachments.iter().any(|attachment| attachment.volume == *id);
-        self.machines.iter().find(|(_, machine)| has(machine)).map(|(machine, _)| machine)
-    }
-
     fn must_be_free(&self, id: &VolumeId) -> Result<(), BackendError> {
-        self.attached_to(id).map_or(Ok(()), |machine| {
+        self.joins.machine_with_volume(id).map_or(Ok(()), |machine| {
             Err(BackendError::Conflict(format!("volume {id} is attached to machine {machine}: detach it first")))
         })
     }
@@ -108,11 +113,13 @@ impl State {
     }
 
     fn create_volume(&mut self, spec: &VolumeSpec, now: Instant) -> Result<Volume, BackendError> {
-        let id: VolumeId = name("vol", spec.tag)?;
-        if let Some(existing) = self.volumes.get(&id) {
+        if self.behaviour.idempotent_create
+            && let Some(existing) = self.volumes.oldest(spec.tag)?
+        {
             return Ok(existing.facts(now));
         }
         self.admit_volume(spec.size_bytes)?;
+        let id = self.volumes.fresh_name(spec.tag)?;
         let ready_at = now + self.behaviour.delays.volume;
         let volume = SimulatedVolume {
             id: id.clone(),
@@ -123,7 +130,7 @@ impl State {
             copies: BTreeMap::new(),
         };
         let facts = volume.facts(now);
-        self.volumes.insert(id, volume);
+        self.volumes.insert(id, volume, now);
         Ok(facts)
     }
 
@@ -151,7 +158,7 @@ impl State {
         }
         self.must_be_free(&spec.volume)?;
         let attachment = Attachment { tag: spec.tag, volume: spec.volume.clone(), device };
-        self.machine_mut(machine)?.attachments.push(attachment.clone());
+        self.join_volume(machine, attachment.clone())?;
         Ok(attachment)
     }
 }
@@ -193,13 +200,15 @@ impl Volumes for Simulator {
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Volume>, BackendError> {
-        let find = |state: &mut State, now| Ok(state.volumes.get(&name("vol", tag)?).map(|found| found.facts(now)));
+        let find = |state: &mut State, now| {
+            let found = state.volumes.find(tag, now, state.behaviour.listing_lag)?;
+            Ok(found.map(|found| found.facts(now)))
+        };
         self.perform(Operation::FindVolumeByTag, find).await
     }
 
-    async fn volumes(&self) -> Result<Vec<Volume>, BackendError> {
-        let list = |state: &mut State, now| Ok(state.volumes.values().map(|volume| volume.facts(now)).collect());
-        self.perform(Operation::Volumes, list).await
+    async fn volumes(&self) -> Result<Listing<Volume>, BackendError> {
+        self.perform(Operation::Volumes, |state, now| Ok(state.list_volumes(now))).await
     }
 
     async fn set_online(&self, id: &VolumeId, online: bool) -> Result<(), BackendError> {
@@ -239,9 +248,7 @@ impl Volumes for Simulator {
 
     async fn detach(&self, machine: &MachineId, tag: IntentTag) -> Result<(), BackendError> {
         let detach = |state: &mut State, _| {
-            if let Some(machine) = state.machines.get_mut(machine) {
-                machine.attachments.retain(|attachment| attachment.tag != tag);
-            }
+            state.part_volumes(machine, |attachment| attachment.tag == tag);
             Ok(())
         };
         self.perform(Operation::Detach, detach).await

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Candidate, Report, Violation};
 use crate::{
-    AddressId, Architecture, Backend, BackendError, IntentTag, InvalidName, MachineId, MachineSize, MachineSpec,
-    MachineState, NetworkId, SecurityGroupId, VolumeId,
+    AddressId, Architecture, Backend, BackendError, IntentTag, InvalidName, Listing, MachineId, MachineSize,
+    MachineSpec, MachineState, NetworkId, SecurityGroupId, VolumeId,
 };
 
 /// Between two looks at something on its way.
@@ -216,6 +216,19 @@ impl<'a> Inspection<'a> {
             user_data: Some(b"#!/bin/sh\ntrue\n".to_vec()),
         }
     }
+}
+
+/// The objects of a list, which says of others only little.
+pub(super) fn listed<T>(check: &'static str, listing: Listing<T>) -> Result<Vec<T>, Violation> {
+    let notes = listing.unreadable.len();
+    let bounded = notes <= Listing::<T>::MOST_NOTES;
+    ensure(check, bounded, format!("{notes} sentences about objects that cannot be read"))?;
+    let is_short = |note: &String| note.chars().count() <= Listing::<T>::MOST_NOTE_CHARACTERS;
+    let is_printable = |note: &String| !note.contains(char::is_control);
+    let said = listing.unreadable.iter().all(|note| !note.is_empty() && is_short(note) && is_printable(note));
+    ensure(check, said, "what is said of an object that cannot be read is no short printable sentence")?;
+    ensure(check, notes > 0 || listing.more_unreadable == 0, "nothing is said of the objects that cannot be read")?;
+    Ok(listing.objects)
 }
 
 pub(super) fn size_of(spec: &MachineSpec) -> MachineSize {

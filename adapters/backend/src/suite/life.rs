@@ -2,10 +2,10 @@
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, size_of},
+    inspection::{Failure, Inspection, Leftover, ensure, listed, size_of},
     save,
 };
-use crate::{MachineId, MachineSize, MachineSpec, MachineState, RestartMethod, StopMethod, SuspendMethod};
+use crate::{Machine, MachineId, MachineSize, MachineSpec, MachineState, RestartMethod, StopMethod, SuspendMethod};
 
 pub(super) async fn verify(inspection: &mut Inspection<'_>) -> Result<(), Violation> {
     let wanted = inspection.machine_spec();
@@ -30,12 +30,27 @@ async fn create_once(inspection: &mut Inspection<'_>, wanted: &MachineSpec) -> R
     let machine = inspection.ask(CHECK, backend.create(wanted)).await?;
     inspection.leave(Leftover::Machine(machine.id.clone()));
     ensure(CHECK, machine.tag == wanted.tag, "the machine carries another tag")?;
+    remembers_its_order(CHECK, &machine, wanted)?;
     let again = inspection.ask("second create", backend.create(wanted)).await?;
     inspection.leave(Leftover::Machine(again.id.clone()));
     ensure("second create", again.id == machine.id, "one tag made two machines")?;
     let found = inspection.ask(CHECK, backend.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_some_and(|found| found.id == machine.id), "the tag does not find the machine")?;
     Ok(machine.id)
+}
+
+/// What a backend tells of the order is what was ordered; it need not tell.
+fn remembers_its_order(check: &'static str, machine: &Machine, wanted: &MachineSpec) -> Result<(), Violation> {
+    if let Some(name) = &machine.name {
+        ensure(check, *name == wanted.name, format!("the machine's name is {name:?}, not {:?}", wanted.name))?;
+    }
+    is_as_large(check, machine, size_of(wanted))
+}
+
+fn is_as_large(check: &'static str, machine: &Machine, wanted: MachineSize) -> Result<(), Violation> {
+    let Some(size) = machine.size else { return Ok(()) };
+    let exact = (size.cores, size.memory_mib) == (wanted.cores, wanted.memory_mib);
+    ensure(check, exact && size.disk_bytes >= wanted.disk_bytes, format!("the machine has {size:?}, not {wanted:?}"))
 }
 
 async fn restart(inspection: &Inspection<'_>, id: &MachineId) -> Result<(), Violation> {
@@ -61,10 +76,13 @@ async fn while_stopped(inspection: &Inspection<'_>, id: &MachineId, wanted: &Mac
     inspection.fails("restart of a stopped machine", conflict, restart).await?;
     let suspend = backend.suspend(id, SuspendMethod::Suspend);
     inspection.fails_if_supported("suspend of a stopped machine", conflict, suspend).await?;
-    let listed = inspection.ask("list", backend.machines()).await?;
-    let count = listed.iter().filter(|machine| machine.tag == wanted.tag && machine.id == *id).count();
+    let listed = listed("list", inspection.ask("list", backend.machines()).await?)?;
+    let ours: Vec<_> = listed.iter().filter(|machine| machine.tag == wanted.tag && machine.id == *id).collect();
+    let count = ours.len();
     ensure("list", count == 1, format!("a stopped machine is listed {count} times"))?;
+    ours.into_iter().try_for_each(|machine| remembers_its_order("list", machine, wanted))?;
     let machine = inspection.ask("facts", backend.machine(id)).await?;
+    remembers_its_order("facts", &machine, wanted)?;
     ensure("facts", machine.state == MachineState::Stopped, format!("{:?} after asks in vain", machine.state))
 }
 
@@ -84,6 +102,7 @@ async fn resize(inspection: &mut Inspection<'_>, id: &MachineId, wanted: &Machin
     inspection.fails("resize past the limits", Failure::Refused, backend.resize(id, &too_large)).await?;
     let machine = inspection.ask(check, backend.machine(id)).await?;
     ensure(check, machine.state == MachineState::Stopped, format!("the machine is {:?} then", machine.state))?;
+    is_as_large(check, &machine, more_memory)?;
 
     inspection.ask("start after a resize", backend.start(id)).await?;
     inspection.machine_arrives("start after a resize", id, MachineState::Running).await?;
@@ -93,6 +112,7 @@ async fn resize(inspection: &mut Inspection<'_>, id: &MachineId, wanted: &Machin
     for check in ["resize of a running machine", "resize of a running machine to its present size"] {
         inspection.ask(check, backend.resize(id, &larger)).await?;
         inspection.machine_arrives(check, id, MachineState::Running).await?;
+        is_as_large(check, &inspection.ask(check, backend.machine(id)).await?, larger)?;
     }
     // The disk stays as it is, the rest becomes less.
     let check = "resize to less";
@@ -128,7 +148,7 @@ async fn remove(inspection: &Inspection<'_>, id: &MachineId, wanted: &MachineSpe
     inspection.fails(CHECK, Failure::NotFound, backend.machine(id)).await?;
     let found = inspection.ask(CHECK, backend.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_none(), "the tag still finds the machine")?;
-    let listed = inspection.ask(CHECK, backend.machines()).await?;
+    let listed = listed(CHECK, inspection.ask(CHECK, backend.machines()).await?)?;
     ensure(CHECK, listed.iter().all(|machine| machine.tag != wanted.tag), "the machine is still listed")?;
     inspection.ask("second delete", backend.delete(id)).await
 }

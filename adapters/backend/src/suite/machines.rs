@@ -6,7 +6,7 @@ use disk_image::ContentDigest;
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, new_tag, nobody, size_of},
+    inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody, size_of},
 };
 use crate::{MachineId, MachineSpec, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
 
@@ -115,7 +115,7 @@ async fn a_dropped_create_is_found_again(inspection: &mut Inspection<'_>) -> Res
     }
     let machine = inspection.ask(CHECK, backend.create(&wanted)).await?;
     inspection.leave(Leftover::Machine(machine.id.clone()));
-    let listed = inspection.ask(CHECK, backend.machines()).await?;
+    let listed = listed(CHECK, inspection.ask(CHECK, backend.machines()).await?)?;
     for other in listed.iter().filter(|other| other.tag == wanted.tag && other.id != machine.id) {
         inspection.leave(Leftover::Machine(other.id.clone()));
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, new_tag, nobody},
+    inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody},
     parts::Pair,
 };
 use crate::{
@@ -93,7 +93,7 @@ async fn found(
     ensure(CHECK, again.id == *id, "one tag made two networks")?;
     let found = inspection.ask(CHECK, networks.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_some_and(|found| found.id == *id), "the tag does not find the network")?;
-    let listed = inspection.ask("list of networks", networks.networks()).await?;
+    let listed = listed("list of networks", inspection.ask("list of networks", networks.networks()).await?)?;
     let count = listed.iter().filter(|network| network.tag == wanted.tag).count();
     ensure("list of networks", count == 1, format!("the network is listed {count} times"))
 }
@@ -142,7 +142,7 @@ async fn remove(
     inspection.fails(CHECK, Failure::NotFound, networks.network(id)).await?;
     let found = inspection.ask(CHECK, networks.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_none(), "the tag still finds the network")?;
-    let listed = inspection.ask(CHECK, networks.networks()).await?;
+    let listed = listed(CHECK, inspection.ask(CHECK, networks.networks()).await?)?;
     ensure(CHECK, listed.iter().all(|network| network.tag != wanted.tag), "the network is still listed")?;
     inspection.ask("second delete of a network", networks.delete(id)).await
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, new_tag, nobody},
+    inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody},
     parts::Pair,
 };
 use crate::{AttachmentSpec, CopyPurpose, MachineId, VolumeId, VolumeSpec, VolumeState, Volumes};
@@ -101,7 +101,7 @@ async fn found(
     ensure(CHECK, again.id == *id, "one tag made two volumes")?;
     let found = inspection.ask(CHECK, volumes.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_some_and(|found| found.id == *id), "the tag does not find the volume")?;
-    let listed = inspection.ask("list of volumes", volumes.volumes()).await?;
+    let listed = listed("list of volumes", inspection.ask("list of volumes", volumes.volumes()).await?)?;
     let count = listed.iter().filter(|volume| volume.tag == wanted.tag).count();
     ensure("list of volumes", count == 1, format!("the volume is listed {count} times"))
 }
@@ -163,7 +163,7 @@ async fn remove(
     inspection.fails(CHECK, Failure::NotFound, volumes.volume(id)).await?;
     let found = inspection.ask(CHECK, volumes.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_none(), "the tag still finds the volume")?;
-    let listed = inspection.ask(CHECK, volumes.volumes()).await?;
+    let listed = listed(CHECK, inspection.ask(CHECK, volumes.volumes()).await?)?;
     ensure(CHECK, listed.iter().all(|volume| volume.tag != wanted.tag), "the volume is still listed")?;
     inspection.ask("second delete of a volume", volumes.delete(id)).await
 }

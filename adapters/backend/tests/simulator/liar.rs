@@ -5,7 +5,7 @@ use std::future::Future;
 use async_trait::async_trait;
 use backend::{
     AddressId, AddressSpec, Addresses, Attachment, AttachmentSpec, Backend, BackendError, CopyPurpose, Description,
-    ImageOffer, IntentTag, Interface, InterfaceSpec, MacAddress, Machine, MachineId, MachineSize, MachineSpec,
+    ImageOffer, IntentTag, Interface, InterfaceSpec, Listing, MacAddress, Machine, MachineId, MachineSize, MachineSpec,
     MachineState, Network, NetworkId, NetworkSpec, NetworkState, Networks, Progress, ReservedAddress, RestartMethod,
     Rule, SaveMethod, SavedDisk, SecurityGroup, SecurityGroupId, SecurityGroupSpec, SecurityGroups, StopMethod,
     SuspendMethod, Volume, VolumeId, VolumeSpec, VolumeState, Volumes,
@@ -62,6 +62,19 @@ impl Liar {
         self.backend().machine(id).await.is_ok()
     }
 
+    fn shown(&self, machine: Machine) -> Machine {
+        let ordered = MachineSize { cores: 1, memory_mib: 128, disk_bytes: 1 << 40 };
+        match self.lie {
+            Lie::Renames => Machine { name: Some("other".into()), ..machine },
+            Lie::NeverGrows => Machine { size: machine.size.and(Some(ordered)), ..machine },
+            Lie::DiskTooSmall => {
+                let size = machine.size.map(|size| MachineSize { disk_bytes: size.disk_bytes - 1, ..size });
+                Machine { size, ..machine }
+            }
+            _ => machine,
+        }
+    }
+
     /// The truth about machines. With so many contracts in scope, a call must say whose it is.
     fn backend(&self) -> &dyn Backend {
         &self.truth
@@ -102,6 +115,8 @@ fn fake_machine(tag: IntentTag) -> Machine {
         endpoints: Vec::new(),
         console: None,
         guest_answers: None,
+        name: None,
+        size: None,
     }
 }
 
@@ -130,19 +145,31 @@ impl Backend for Liar {
     async fn create(&self, spec: &MachineSpec) -> Answer<Machine> {
         let inner = MachineSpec { tag: self.tag(Operation::Create, spec.tag), ..spec.clone() };
         let made = self.asked(Operation::Create, self.backend().create(&inner), || fake_machine(spec.tag)).await?;
-        Ok(Machine { tag: spec.tag, ..made })
+        Ok(self.shown(Machine { tag: spec.tag, ..made }))
     }
 
     async fn machine(&self, id: &MachineId) -> Answer<Machine> {
-        self.asked(Operation::Machine, self.backend().machine(id), || fake_machine(tag())).await
+        let seen = self.asked(Operation::Machine, self.backend().machine(id), || fake_machine(tag())).await?;
+        Ok(self.shown(seen))
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Answer<Option<Machine>> {
         self.listed(Operation::FindByTag, self.backend().find_by_tag(tag)).await
     }
 
-    async fn machines(&self) -> Answer<Vec<Machine>> {
-        self.listed(Operation::Machines, self.backend().machines()).await
+    async fn machines(&self) -> Answer<Listing<Machine>> {
+        let mut listing = self.listed(Operation::Machines, self.backend().machines()).await?;
+        match self.lie {
+            Lie::ListsUnderAnotherName => {
+                listing.objects.iter_mut().for_each(|machine| machine.name = Some("other".into()));
+            }
+            Lie::SaysTooMuch => listing.unreadable = vec!["lost".into(); 21],
+            Lie::SaysTooLong => listing.unreadable = vec!["lost ".repeat(41)],
+            Lie::SaysUnprintable => listing.unreadable = vec!["lost\u{1b}[2J".into()],
+            Lie::SaysNothing => listing.more_unreadable = 3,
+            _ => {}
+        }
+        Ok(listing)
     }
 
     async fn start(&self, id: &MachineId) -> Answer<()> {
@@ -224,7 +251,7 @@ impl Volumes for Liar {
         self.listed(Operation::FindVolumeByTag, self.disks().find_by_tag(tag)).await
     }
 
-    async fn volumes(&self) -> Answer<Vec<Volume>> {
+    async fn volumes(&self) -> Answer<Listing<Volume>> {
         self.listed(Operation::Volumes, self.disks().volumes()).await
     }
 
@@ -279,7 +306,7 @@ impl Networks for Liar {
         self.listed(Operation::FindNetworkByTag, self.nets().find_by_tag(tag)).await
     }
 
-    async fn networks(&self) -> Answer<Vec<Network>> {
+    async fn networks(&self) -> Answer<Listing<Network>> {
         self.listed(Operation::Networks, self.nets().networks()).await
     }
 

@@ -32,6 +32,14 @@ pub enum Lie {
     InterfaceWithoutName,
     NeverUsed,
     AlwaysUsed,
+    Renames,
+    NeverGrows,
+    DiskTooSmall,
+    ListsUnderAnotherName,
+    SaysTooMuch,
+    SaysTooLong,
+    SaysUnprintable,
+    SaysNothing,
 }
 
 impl Lie {
@@ -76,11 +84,12 @@ impl Lie {
             O::ReleaseAddress,
             O::DeleteSecurityGroup,
         ];
-        // A restart, a machine's resize, a copy and a network's change do nothing that the contract could show.
+        // A restart, a copy and a network's change do nothing that the contract could show.
         let idle = [
             O::Start,
             O::Stop,
             O::Suspend,
+            O::Resize,
             O::Delete,
             O::SetVolumeOnline,
             O::ResizeVolume,
@@ -132,6 +141,14 @@ impl Lie {
             Self::InterfaceWithoutName,
             Self::NeverUsed,
             Self::AlwaysUsed,
+            Self::Renames,
+            Self::NeverGrows,
+            Self::DiskTooSmall,
+            Self::ListsUnderAnotherName,
+            Self::SaysTooMuch,
+            Self::SaysTooLong,
+            Self::SaysUnprintable,
+            Self::SaysNothing,
         ];
         all.extend(knows.map(Self::Knows));
         all.extend(allows.map(Self::Allows));

@@ -6,9 +6,13 @@ mod contract;
 mod faults;
 mod liar;
 mod lie;
+mod listing;
 mod machines;
+mod mishaps;
 mod networks;
+mod request;
 mod security_groups;
+mod socket;
 mod volumes;
 
 use std::{io, net::IpAddr, path::Path, sync::Arc};

@@ -32,6 +32,7 @@ impl fmt::Display for Answer {
 impl ResponseError for Answer {
     fn status_code(&self) -> StatusCode {
         match self.0.kind {
+            FailureKind::Unauthorized => StatusCode::UNAUTHORIZED,
             FailureKind::Refused => StatusCode::UNPROCESSABLE_ENTITY,
             FailureKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
             FailureKind::NotFound => StatusCode::NOT_FOUND,

@@ -5,6 +5,7 @@
 mod answers;
 mod network;
 mod packing;
+mod request;
 mod routes;
 mod volume;
 
@@ -116,6 +117,8 @@ impl Door {
                 .app_data(driver.clone())
                 .app_data(guard.clone())
                 .wrap(middleware::from_fn(routes::admit))
+                // The last one wraps all others: a refused caller is told its id too.
+                .wrap(middleware::from_fn(request::name))
                 .configure(routes::all)
         })
         .workers(WORKERS)

@@ -62,7 +62,7 @@ pub(super) async fn admit(
         if !bool::from(given.ct_eq(token.as_bytes())) {
             let unauthorized = HttpResponse::Unauthorized().insert_header((header::WWW_AUTHENTICATE, "Bearer")).json(
                 crate::wire::Failure {
-                    kind: crate::wire::FailureKind::Refused,
+                    kind: crate::wire::FailureKind::Unauthorized,
                     message: "the node wants its token: Authorization: Bearer …".into(),
                 },
             );

@@ -21,6 +21,7 @@ pub(super) struct Card {
     pub(super) id: MachineId,
     pub(super) image: ContentDigest,
     tag: IntentTag,
+    name: String,
     facts: Mutex<Facts>,
     asks: mpsc::Sender<Ask>,
 }
@@ -29,6 +30,7 @@ pub(super) struct Card {
 pub(super) struct Facts {
     pub(super) state: MachineState,
     pub(super) detail: Option<String>,
+    pub(super) size: MachineSize,
     /// Where a running machine is reached.
     pub(super) ssh_port: Option<u16>,
     pub(super) heard: Option<watch::Receiver<bool>>,
@@ -71,10 +73,18 @@ pub(super) enum Wish {
     Delete,
 }
 
+impl Facts {
+    /// What is known of a machine before anybody has looked.
+    pub(super) fn before_all(record: &Record) -> Self {
+        let size = record.hardware.size();
+        Self { state: MachineState::Building, detail: None, size, ssh_port: None, heard: None }
+    }
+}
+
 impl Card {
     pub(super) fn new(record: &Record, asks: mpsc::Sender<Ask>) -> Self {
-        let facts = Facts { state: MachineState::Building, detail: None, ssh_port: None, heard: None };
-        Self { id: record.id.clone(), image: record.image, tag: record.tag, facts: Mutex::new(facts), asks }
+        let facts = Mutex::new(Facts::before_all(record));
+        Self { id: record.id.clone(), image: record.image, tag: record.tag, name: record.name.clone(), facts, asks }
     }
 
     pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -113,6 +123,8 @@ impl Card {
             endpoints: endpoint.into_iter().collect(),
             console: on.then(|| Console::VncSocket { path: screen.to_string_lossy().into_owned() }),
             guest_answers: Some(on && facts.heard.is_some_and(|heard| *heard.borrow())),
+            name: Some(self.name.clone()),
+            size: Some(facts.size),
         }
     }
 }

@@ -27,6 +27,7 @@ use futures_util::Stream;
 use means::Means;
 use tokio::sync::RwLock;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::{NodeError, Options, image_cache::blocking, kvm::hypervisor::Hypervisor, turns::Turns};
 
@@ -258,7 +259,7 @@ impl Driver {
         if self.0.means.closing.is_cancelled() {
             return Err(NodeError::Closing);
         }
-        let done = self.0.tasks.spawn_on(work, &self.0.means.runtime).await;
+        let done = self.0.tasks.spawn_on(work.in_current_span(), &self.0.means.runtime).await;
         done.unwrap_or_else(|error| Err(NodeError::Internal(format!("the work broke off: {error}"))))
     }
 }

@@ -121,6 +121,11 @@ async fn over_tcp(address: std::net::SocketAddr, request: &str) -> String {
     answer
 }
 
+fn request_id(answer: &str) -> &str {
+    let mut headers = answer.lines().filter_map(|line| line.split_once(": "));
+    headers.find(|(name, _)| name.eq_ignore_ascii_case("x-request-id")).unwrap().1
+}
+
 #[tokio::test]
 async fn over_tcp_the_token_decides() {
     let node = Node::new().await;
@@ -138,7 +143,14 @@ async fn over_tcp_the_token_decides() {
     {
         let answer = over_tcp(address, &get(wrong)).await;
         assert!(answer.starts_with("HTTP/1.1 401"), "{wrong}: {answer}");
+        let failure: Failure = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!(failure.kind, FailureKind::Unauthorized);
+        assert_eq!(request_id(&answer).len(), 36, "one of the node's own");
     }
+    let given = over_tcp(address, &get("X-Request-Id: from-the-door-7\r\n")).await;
+    assert_eq!(request_id(&given), "from-the-door-7");
+    let hostile = over_tcp(address, &get("X-Request-Id: a\"b\r\n")).await;
+    assert_eq!(request_id(&hostile).len(), 36);
     let right = format!("Authorization: Bearer {TOKEN}\r\n");
     let answer = over_tcp(address, &get(&right)).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("[]"), "{answer}");

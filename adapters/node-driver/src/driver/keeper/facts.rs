@@ -17,7 +17,7 @@ impl Keeper {
 
     /// Brings the card up to date with what is known.
     pub(in crate::driver) fn announce(&mut self) {
-        let mut facts = Facts { state: MachineState::Building, detail: None, ssh_port: None, heard: None };
+        let mut facts = Facts::before_all(&self.record);
         match &self.record.lifecycle {
             Lifecycle::Creating => {}
             Lifecycle::Running => {

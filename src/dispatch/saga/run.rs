@@ -1,0 +1,106 @@
+//! A saga in the hands of its owner.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::Definition;
+use crate::store::{
+    Db, DbConnection, StoreError, Timestamp, entity,
+    saga::{self, Saga, SagaState},
+};
+
+/// A saga in the hands of its owner.
+pub struct Run {
+    /// As it was claimed.
+    pub saga: Saga,
+    /// When the site was asked to make something in an earlier attempt at the present step: it may have done so although
+    /// nobody heard.
+    pub asked_before: Option<Timestamp>,
+    /// When it was asked last, this attempt included; 0 if never.
+    asked_at: AtomicI64,
+    pub(super) db: Db,
+}
+
+impl Run {
+    /// A saga that was just claimed and begun.
+    pub(super) fn new(saga: Saga, db: Db) -> Self {
+        let asked_before = saga.asked_at;
+        let asked_at = AtomicI64::new(asked_before.map_or(0, |at| at.0));
+        Self { saga, asked_before, asked_at, db }
+    }
+
+    /// When the site was asked last to make something.
+    pub fn asked_at(&self) -> Option<Timestamp> {
+        match self.asked_at.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(Timestamp(at)),
+        }
+    }
+
+    /// Writes down that the site is asked once more.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another owner has taken over; the database failed.
+    pub async fn ask_again(&self) -> Result<(), StoreError> {
+        let id = self.saga.id;
+        self.write(move |connection| saga::mark_asked(connection, id)).await?;
+        self.asked_at.store(Timestamp::now().0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes on behalf of the saga, if it is still ours. Rows that are read before they are written have to be locked
+    /// first ([`entity::lock`]).
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it is not; the database failed.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (id, fence) = (self.saga.id, self.saga.fence);
+        self.db
+            .write_locking(move |connection| {
+                saga::check_fence(connection, id, fence)?;
+                work(connection)
+            })
+            .await
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.db.read_brief(work).await
+    }
+
+    /// What [`begin`] has written, seen from here.
+    pub(super) fn begun(&mut self, makes: bool) {
+        self.asked_before = self.asked_at();
+        if makes && self.asked_before.is_none() {
+            self.asked_at.store(Timestamp::now().0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Writes down that the present step begins, in the caller's transaction: before anything happens outside.
+pub(super) fn begin(connection: &mut DbConnection, definition: &dyn Definition, saga: &Saga) -> Result<(), StoreError> {
+    let Some(step) = definition.steps().get(saga.step).copied() else { return Ok(()) };
+    let forward = saga.state == SagaState::Running;
+    saga::log(connection, saga.id, step, if forward { "begin" } else { "undo" }, None)?;
+    if forward && saga.asked_at.is_none() && definition.makes(step) {
+        saga::mark_asked(connection, saga.id)?;
+    }
+    let message = match forward {
+        true => definition.announcement(step, saga),
+        false => saga.error.as_ref().map(|reason| format!("being undone: {reason}")),
+    };
+    match message {
+        Some(message) => entity::set_message(connection, saga.entity, Some(&message)),
+        None => Ok(()),
+    }
+}
