@@ -12,7 +12,7 @@ mod schema;
 mod selection;
 mod speed;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use backend::IntentTag;
 use marketplace::{
