@@ -25,7 +25,7 @@ mod connection;
 mod db;
 pub mod entity;
 mod error;
-#[allow(dead_code, reason = "some of it is for sagas yet to come")]
+#[allow(dead_code, unused_imports, reason = "some of it is for sagas yet to come")]
 pub mod event;
 mod event_bell;
 #[allow(dead_code, reason = "as above")]

@@ -139,6 +139,15 @@ pub fn release(connection: &mut DbConnection, entity: EntityId) -> Result<Usage,
     Ok(before.negative())
 }
 
+/// What is reserved for the entity.
+///
+/// # Errors
+/// The database failed.
+pub fn of_entity(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
+    let query = reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(AMOUNTS);
+    Ok(on_either!(connection, either => query.get_result(either).optional())?)
+}
+
 /// What is reserved for the entity, which nobody else changes until the transaction ends.
 ///
 /// # Errors

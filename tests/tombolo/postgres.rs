@@ -52,7 +52,8 @@ impl Postgres {
         let postgres = Self { directory, programs, server };
         for _ in 0..200 {
             let mut ready = Command::new(postgres.programs.join("pg_isready"));
-            if ready.arg("-h").arg(postgres.directory.path()).stdout(Stdio::null()).status().unwrap().success() {
+            ready.arg("-h").arg(postgres.directory.path()).stdout(Stdio::null());
+            if ready.status().unwrap().success() {
                 return postgres;
             }
             std::thread::sleep(Duration::from_millis(50));

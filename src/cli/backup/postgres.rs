@@ -1,5 +1,4 @@
 use std::{
-    fs::OpenOptions,
     io,
     path::Path,
     process::{Output, Stdio},
@@ -17,11 +16,12 @@ use crate::{
 pub async fn backup(config: &Config, address: &str, file: &Path) -> anyhow::Result<Verification> {
     let address = Url::of(address);
     let copy = Unfinished::make(file)?;
-    let writing = OpenOptions::new().write(true).open(copy.path())?;
     let mut dump = address.program("pg_dump");
     dump.args(["--no-password", "--format=custom", "--no-owner", "--no-privileges", "--dbname"])
-        .arg(&address.without_password);
-    let dumped = dump.stdout(writing).output().await;
+        .arg(&address.without_password)
+        .arg("--file")
+        .arg(copy.path());
+    let dumped = dump.output().await;
     if dumped.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         bail!(
             "pg_dump is not on the PATH; install Debian's postgresql-client, or run elsewhere: pg_dump \
