@@ -126,6 +126,9 @@ pub fn verify(connection: &mut DbConnection) -> Result<Verification, StoreError>
 /// An event as it lies in the database, with its place and seal.
 type Row = (String, i64, String, Option<String>, Option<String>, Option<String>, String, Option<i64>, Option<String>);
 
+/// One that has no place yet, with what counts of it.
+type UnsealedRow = (String, i64, Option<String>, Option<String>, String);
+
 /// On the way through the log.
 struct Walk {
     /// The last place at the beginning of the walk; what comes later is not looked at.
@@ -176,8 +179,7 @@ impl Walk {
                 .order(events::id.asc())
                 .limit(PAGE)
                 .select((events::id, events::at, events::project_id, events::entity_id, events::body));
-            let rows: Vec<(String, i64, Option<String>, Option<String>, String)> =
-                on_either!(connection, either => page.load(either))?;
+            let rows: Vec<UnsealedRow> = on_either!(connection, either => page.load(either))?;
             for (id, at, project, entity, body) in &rows {
                 self.unsealed += 1;
                 oldest = oldest.min(Timestamp(*at));
