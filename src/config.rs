@@ -24,6 +24,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A `postgres://` address or a file; `tombolo.sqlite` in the data directory when empty.
     pub database: String,
+    /// Where images are stored; `images` in the data directory when empty. Replicas share it.
+    pub image_dir: PathBuf,
     /// The OCCI door.
     pub occi: OcciConfig,
     /// What is dispatched to sites when.
@@ -231,6 +233,7 @@ impl Default for Config {
             data_dir: default_data_dir(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             database: String::new(),
+            image_dir: PathBuf::new(),
             occi: OcciConfig::default(),
             dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
@@ -312,6 +315,10 @@ impl ConfigArgs {
         // Sockets and links outlive a change of the working directory only if they are absolute.
         config.data_dir = std::path::absolute(&config.data_dir)
             .map_err(|error| ConfigError::Unusable(format!("data_dir {}: {error}", config.data_dir.display())))?;
+        if !config.image_dir.as_os_str().is_empty() {
+            config.image_dir = std::path::absolute(&config.image_dir)
+                .map_err(|error| ConfigError::Unusable(format!("image_dir {}: {error}", config.image_dir.display())))?;
+        }
         config.check()?;
         Ok(config)
     }
@@ -413,9 +420,15 @@ impl Config {
         !self.database.starts_with("postgres://") && !self.database.starts_with("postgresql://")
     }
 
+    /// The database's file, if it is one that lies outside of the data directory.
+    pub fn database_file(&self) -> Option<PathBuf> {
+        let is_own = !self.database.is_empty() && self.database_is_local();
+        is_own.then(|| PathBuf::from(self.database.strip_prefix("sqlite://").unwrap_or(&self.database)))
+    }
+
     /// Where images are stored.
     pub fn image_dir(&self) -> PathBuf {
-        self.data_dir.join("images")
+        if self.image_dir.as_os_str().is_empty() { self.data_dir.join("images") } else { self.image_dir.clone() }
     }
 
     /// Where the node driver of this host keeps its machines.

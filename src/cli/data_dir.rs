@@ -33,14 +33,24 @@ pub struct Ownership {
 impl Ownership {
     /// Takes the directory, unless another process serves from it.
     pub fn take(directory: &Path) -> anyhow::Result<Self> {
-        let path = directory.join("serve.lock");
+        Self::lock(&directory.join("serve.lock"), directory)
+    }
+
+    /// Takes a database that is a file somewhere else, unless another process serves with it.
+    pub fn take_database(file: &Path) -> anyhow::Result<Self> {
+        let mut lock = file.as_os_str().to_owned();
+        lock.push(".serve.lock");
+        Self::lock(Path::new(&lock), file)
+    }
+
+    fn lock(path: &Path, owned: &Path) -> anyhow::Result<Self> {
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
+            .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -50,7 +60,7 @@ impl Ownership {
                 bail!(
                     "another tombolo (process {}) serves from {}; stop it, or choose another directory with --data-dir",
                     owner.trim(),
-                    directory.display()
+                    owned.display()
                 );
             }
             Err(TryLockError::Error(error)) => {

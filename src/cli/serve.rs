@@ -13,6 +13,9 @@ use crate::{
     http, measured, store,
 };
 
+/// How long the start waits for sites to say what they are.
+const FIRST_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What `tombolo serve` takes.
 #[derive(clap::Args)]
 pub struct ServeArgs {
@@ -33,6 +36,10 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     let figures = measured::collect()?;
     data_dir::prepare(&config.data_dir)?;
     let _ownership = data_dir::Ownership::take(&config.data_dir)?;
+    let _database = match config.database_file() {
+        Some(file) => Some(data_dir::Ownership::take_database(&file)?),
+        None => None,
+    };
     let db = data_dir::open_store(&config).await?;
     if config.database_is_local() {
         // The data directory is ours, so no owner of a lease can be alive: what was under way goes on at once.
@@ -55,9 +62,9 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         config.site.push(SiteConfig { name: "local".into(), adapter, sighting_seconds: None });
     }
     let sites = Sites::connect(&config.site).map_err(|reason| anyhow!(reason))?;
-    for site in sites.iter() {
-        site.look().await;
-    }
+    // A site that is away keeps nobody waiting; it is looked at again soon.
+    let looks = sites.iter().map(|site| tokio::time::timeout(FIRST_LOOK, site.look()));
+    futures_util::future::join_all(looks).await;
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
