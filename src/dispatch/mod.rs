@@ -3,6 +3,8 @@
 mod breaker;
 mod change;
 mod delivery;
+#[cfg(test)]
+mod faults;
 mod guard;
 mod image;
 mod ledger;
@@ -76,6 +78,12 @@ impl Dispatch {
         let names = sites.iter().map(|site| site.name.clone()).collect();
         let engine = Engine::new(db.clone(), definitions, names, Arc::clone(&queue), trial);
         Self { sites, queue, engine: Arc::new(engine) }
+    }
+
+    /// All sagas and their steps.
+    #[cfg(test)]
+    fn steps(&self) -> std::collections::BTreeMap<&'static str, &'static [&'static str]> {
+        self.engine.steps()
     }
 
     /// The sites, with what is known of them.

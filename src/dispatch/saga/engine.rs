@@ -79,6 +79,12 @@ impl Engine {
         }
     }
 
+    /// All sagas and their steps.
+    #[cfg(test)]
+    pub fn steps(&self) -> BTreeMap<&'static str, &'static [&'static str]> {
+        self.definitions.iter().map(|(name, definition)| (*name, definition.steps())).collect()
+    }
+
     /// This process among others.
     pub fn replica(&self) -> &Arc<Replica> {
         &self.replica

@@ -16,5 +16,7 @@ mod trial;
 pub use definition::{Definition, Done, Outcome, StepFailure};
 pub use engine::Engine;
 pub use run::Run;
-use trial::Moment;
+pub use trial::Moment;
 pub use trial::Trial;
+#[cfg(test)]
+pub use trial::When;
