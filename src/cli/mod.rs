@@ -9,6 +9,7 @@ mod image;
 mod interrupt;
 mod node;
 mod occi;
+mod orphans;
 mod saga;
 mod serve;
 mod token;
@@ -70,6 +71,9 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a copy of the database in its place
     Restore(backup::RestoreArgs),
+    /// What sites have with our tags and nobody owns
+    #[command(subcommand)]
+    Orphans(orphans::OrphansCommand),
     /// Test an OCCI server, this one or any other
     #[command(subcommand)]
     Occi(occi::OcciCommand),
@@ -92,6 +96,7 @@ impl Cli {
             Command::Image(command) => return image::run(command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
+            Command::Orphans(command) => orphans::run(&config, command).await,
             Command::Events(command) => return events::run(&config, command).await,
             Command::Usage(args) => usage::run(&config, &args).await,
             Command::Backup(args) => return backup::backup(&config, &args).await,

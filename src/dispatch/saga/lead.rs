@@ -111,6 +111,7 @@ impl Leader {
             trial.pass(|| moment(When::BeforeEffect)).await;
             let mut outcome = once().await;
             if trial.twice && outcome.is_ok() {
+                run.seen_again();
                 outcome = once().await;
             }
             trial.pass(|| moment(When::BeforeLog)).await;
