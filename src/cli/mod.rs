@@ -3,6 +3,7 @@
 mod backup;
 mod catalog;
 mod data_dir;
+mod database;
 mod doctor;
 mod events;
 mod image;
@@ -71,6 +72,9 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a copy of the database in its place
     Restore(backup::RestoreArgs),
+    /// Move to another database
+    #[command(subcommand)]
+    Database(database::DatabaseCommand),
     /// What sites have with our tags and nobody owns
     #[command(subcommand)]
     Orphans(orphans::OrphansCommand),
@@ -96,6 +100,7 @@ impl Cli {
             Command::Image(command) => return image::run(command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
+            Command::Database(command) => database::run(&config, command).await,
             Command::Orphans(command) => orphans::run(&config, command).await,
             Command::Events(command) => return events::run(&config, command).await,
             Command::Usage(args) => usage::run(&config, &args).await,

@@ -2,11 +2,13 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, TryLockError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::connection::SimpleConnection;
 use tokio::sync::Semaphore;
+
+use crate::measured;
 
 use super::{
     DbConnection, EventBell, StoreError, Topic,
@@ -97,7 +99,7 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.on_thread(work).await
+        measure("read", self.on_thread(work)).await
     }
 
     /// Runs queries that read a few rows by their keys. On SQLite the calling thread does it, since the way to another
@@ -153,8 +155,8 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.sqlite {
-            Some(sqlite) => sqlite.writer.write(work).await,
-            None => self.writing(Isolation::Serializable, work).await,
+            Some(sqlite) => measure("write", sqlite.writer.write(work)).await,
+            None => measure("write", self.writing(Isolation::Serializable, work)).await,
         }
     }
 
@@ -169,8 +171,8 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.sqlite {
-            Some(sqlite) => sqlite.writer.write(work).await,
-            None => self.writing(Isolation::Locking, work).await,
+            Some(sqlite) => measure("write", sqlite.writer.write(work)).await,
+            None => measure("write", self.writing(Isolation::Locking, work)).await,
         }
     }
 
@@ -191,6 +193,14 @@ impl Db {
     {
         on_thread(&self.readers, work).await
     }
+}
+
+/// Measures how long somebody waits for the database, the waiting for his turn included.
+async fn measure<T>(kind: &'static str, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let outcome = work.await;
+    metrics::histogram!(measured::STORE_SECONDS, "kind" => kind).record(began.elapsed());
+    outcome
 }
 
 /// Connections for work on threads.

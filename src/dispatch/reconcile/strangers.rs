@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     dispatch::ledger,
+    measured,
     store::{
         Db, StoreError, Timestamp,
         orphan::{self, Found, TagOwner},
@@ -65,7 +66,7 @@ impl Strangers {
         }
         self.0 = strangers;
         let count = note(db, site, found).await?;
-        metrics::gauge!("tombolo_orphans", "site" => site.to_owned()).set(count);
+        metrics::gauge!(measured::ORPHANS, "site" => site.to_owned()).set(count);
         Ok(())
     }
 }
