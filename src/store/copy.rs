@@ -38,7 +38,7 @@ const TABLES: [&str; 18] = [
 /// What concerns running processes alone.
 const LEFT_OUT: [&str; 2] = ["replicas", "watches"];
 /// Rows of one statement.
-const PAGE: i64 = 500;
+const PAGE: i64 = 2000;
 
 #[derive(QueryableByName)]
 struct Name {
@@ -47,13 +47,20 @@ struct Name {
 }
 
 #[derive(QueryableByName)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    name: String,
+    /// Its place in the primary key, from 1.
+    #[diesel(sql_type = BigInt)]
+    pk: i64,
+}
+
+#[derive(QueryableByName)]
 struct Page {
     #[diesel(sql_type = Text)]
     rows: String,
     #[diesel(sql_type = BigInt)]
     count: i64,
-    #[diesel(sql_type = BigInt)]
-    last: i64,
 }
 
 #[derive(QueryableByName)]
@@ -120,26 +127,30 @@ fn check_tables(source: &mut DbConnection) -> Result<(), StoreError> {
 
 fn copy(source: &mut DbConnection, target: &mut DbConnection, table: &str) -> Result<i64, StoreError> {
     let (DbConnection::Sqlite(source), DbConnection::Postgres(target)) = (source, target) else { return Ok(0) };
-    let columns: Vec<Name> =
-        diesel::sql_query("SELECT name FROM pragma_table_info($1)").bind::<Text, _>(table).load(source)?;
+    let columns: Vec<Column> =
+        diesel::sql_query("SELECT name, pk FROM pragma_table_info($1)").bind::<Text, _>(table).load(source)?;
+    // Links after what they begin at.
+    let links_last = columns.iter().any(|column| column.name == "source").then_some("source IS NOT NULL");
+    let key = columns.iter().filter(|column| column.pk > 0).map(|column| column.name.as_str());
+    let order: Vec<&str> = links_last.into_iter().chain(key).collect();
     let fields: Vec<String> = columns.iter().map(|column| format!("'{0}', {0}", column.name)).collect();
     // Table and columns are our own; values travel in the document.
     let page = format!(
-        "SELECT coalesce(json_group_array(json_object({fields})), '[]') AS rows, count(*) AS count, \
-         coalesce(max(place), 0) AS last \
-         FROM (SELECT rowid AS place, * FROM {table} WHERE rowid > $1 ORDER BY rowid LIMIT $2)",
-        fields = fields.join(", ")
+        "SELECT coalesce(json_group_array(json_object({fields})), '[]') AS rows, count(*) AS count \
+         FROM (SELECT * FROM {table} ORDER BY {order} LIMIT $1 OFFSET $2)",
+        fields = fields.join(", "),
+        order = order.join(", "),
     );
     let insert = format!("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1::json)");
-    let (mut after, mut copied) = (i64::MIN, 0);
+    let mut copied = 0;
     loop {
-        let read = diesel::sql_query(&page).bind::<BigInt, _>(after).bind::<BigInt, _>(PAGE);
-        let Page { rows, count, last } = read.get_result(source)?;
+        let read = diesel::sql_query(&page).bind::<BigInt, _>(PAGE).bind::<BigInt, _>(copied);
+        let Page { rows, count } = read.get_result(source)?;
         if count == 0 {
             return Ok(copied);
         }
         diesel::sql_query(&insert).bind::<Text, _>(rows).execute(target)?;
-        (after, copied) = (last, copied + count);
+        copied += count;
     }
 }
 

@@ -216,7 +216,9 @@ impl Pool {
         let is_file = matches!(address, Address::Sqlite(_));
         let connections = r2d2::Pool::builder()
             .max_size(CONNECTIONS)
-            .min_idle(Some(1))
+            // None is opened ahead: a command that ends meanwhile would leave a thread within libpq, which the end of
+            // the process does not survive.
+            .min_idle(Some(0))
             // A file is never gone; a server may have been started anew.
             .test_on_check_out(!is_file)
             .connection_timeout(Duration::from_secs(10))
