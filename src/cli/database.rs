@@ -8,7 +8,7 @@ use crate::{config::Config, store};
 pub enum DatabaseCommand {
     /// Copy everything from this server's SQLite file into an empty PostgreSQL database
     Copy {
-        /// The empty database: postgres://user:password@host/name
+        /// The empty database, as `postgres://user:password@host/name`
         #[arg(long, env = "TOMBOLO_COPY_TO", hide_env_values = true)]
         to: String,
     },

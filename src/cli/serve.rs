@@ -43,7 +43,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     let db = data_dir::open_store(&config).await?;
     if config.database_is_local() {
         // The data directory is ours, so no owner of a lease can be alive: what was under way goes on at once.
-        db.write(|connection| store::replica::forget_all(connection)).await?;
+        db.write(store::replica::forget_all).await?;
     }
     let image_dir = config.image_dir();
     let images = Arc::new(tokio::task::spawn_blocking(move || ImageStore::open(&image_dir)).await??);
@@ -65,6 +65,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     // A site that is away keeps nobody waiting; it is looked at again soon.
     let looks = sites.iter().map(|site| tokio::time::timeout(FIRST_LOOK, site.look()));
     futures_util::future::join_all(looks).await;
+    tracing::debug!(policy = %config.policy().text(), "what sites are given at once");
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));

@@ -32,7 +32,6 @@ pub struct Site {
     pub name: String,
     /// The adapter, guarded: no call without a right to it, none without an end, none to a backend that is silent.
     pub backend: Arc<dyn Backend>,
-    guarded: Arc<Guarded>,
     /// How long the backend may keep from us what it was asked to make and did not answer.
     pub sighting_delay: Duration,
     /// Images on their way.
@@ -44,10 +43,9 @@ impl Site {
     /// A site whose backend has not been asked yet.
     pub fn new(name: impl Into<String>, backend: Arc<dyn Backend>) -> Self {
         let name = name.into();
-        let guarded = Arc::new(Guarded::new(name.as_str(), backend));
-        let backend: Arc<dyn Backend> = Arc::clone(&guarded) as _;
+        let backend = Arc::new(Guarded::new(name.as_str(), backend));
         let view = RwLock::new(SiteView::Unknown);
-        Self { name, backend, guarded, sighting_delay: Duration::ZERO, deliveries: Deliveries::default(), view }
+        Self { name, backend, sighting_delay: Duration::ZERO, deliveries: Deliveries::default(), view }
     }
 
     /// A site whose backend may keep from us for so long what it was asked to make and did not answer.

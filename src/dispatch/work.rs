@@ -70,11 +70,6 @@ pub fn failure(error: &BackendError) -> StepFailure {
     }
 }
 
-/// Whether after this answer the backend may have made something all the same.
-pub fn leaves_doubt(error: &BackendError) -> bool {
-    error.is_transient() || matches!(error, BackendError::Failed(_))
-}
-
 /// How long the site may keep something from us that it was asked to make and did not answer, if it may at this moment.
 pub fn unseen_for(run: &Run, work: &Work) -> Option<Duration> {
     let asked = run.asked_at()?;

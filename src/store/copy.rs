@@ -77,9 +77,8 @@ struct Count {
 pub fn to_postgres(from: &str, to: &str) -> Result<Vec<(&'static str, i64)>, StoreError> {
     let (from, to) = (Address::parse(from), Address::parse(to));
     if matches!(from, Address::Postgres(_)) || matches!(to, Address::Sqlite(_)) {
-        return Err(StoreError::Refused(
-            "a SQLite file is copied to PostgreSQL, and nothing else to nothing else".into(),
-        ));
+        let reason = "a SQLite file is copied to PostgreSQL: let the database be the file, and --to postgres://…";
+        return Err(StoreError::Refused(reason.into()));
     }
     drop(migrate(&from)?);
     drop(migrate(&to)?);

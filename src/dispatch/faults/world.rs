@@ -76,8 +76,6 @@ struct DeathInner {
     at: std::sync::Mutex<Option<String>>,
     /// After so many moments; none if 0.
     countdown: AtomicUsize,
-    /// All that came.
-    seen: std::sync::Mutex<Vec<Moment>>,
     died: Notify,
 }
 
@@ -90,16 +88,11 @@ impl Death {
         self.0.countdown.store(moments, Ordering::SeqCst);
     }
 
-    pub fn seen(&self) -> Vec<Moment> {
-        self.0.seen.lock().unwrap().clone()
-    }
-
     pub async fn comes(&self) {
         self.0.died.notified().await;
     }
 
     fn strikes(&self, moment: &Moment) -> bool {
-        self.0.seen.lock().unwrap().push(moment.clone());
         let named = self.0.at.lock().unwrap().take_if(|name| *name == moment.name()).is_some();
         let counted =
             self.0.countdown.load(Ordering::SeqCst) > 0 && self.0.countdown.fetch_sub(1, Ordering::SeqCst) == 1;

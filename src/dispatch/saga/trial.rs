@@ -48,11 +48,14 @@ impl Moment {
     }
 }
 
+/// Says whether the process dies at this moment.
+type Fate = dyn Fn(&Moment) -> bool + Send + Sync;
+
 /// What a test does to the engine; nothing by default.
 #[derive(Clone, Default)]
 pub struct Trial {
-    /// Whether the process dies at this moment. Whoever says so ends it, or stops polling it.
-    pub dies: Option<Arc<dyn Fn(&Moment) -> bool + Send + Sync>>,
+    /// Whether the process dies. Whoever says so ends it, or stops polling it.
+    pub dies: Option<Arc<Fate>>,
     /// Everything that is done or undone is done or undone twice.
     pub twice: bool,
 }
