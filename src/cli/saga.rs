@@ -1,7 +1,13 @@
 use clap::Subcommand;
 
 use super::{data_dir, print_json};
-use crate::{config::Config, store};
+use crate::{
+    config::Config,
+    store::{
+        self,
+        saga::{Saga, SagaState},
+    },
+};
 
 const MOST: i64 = 1000;
 
@@ -25,7 +31,7 @@ pub async fn run(config: &Config, command: SagaCommand) -> anyhow::Result<()> {
             .iter()
             .map(|saga| {
                 serde_json::json!({
-                    "id": saga.id, "saga": saga.name, "entity": saga.entity, "state": saga.state.as_str(),
+                    "id": saga.id, "saga": saga.name, "entity": saga.entity, "site": saga.site, "state": state(saga),
                     "step": saga.step, "attempts": saga.attempts, "since": saga.created_at.to_string(),
                     "error": saga.error,
                 })
@@ -36,14 +42,24 @@ pub async fn run(config: &Config, command: SagaCommand) -> anyhow::Result<()> {
     for saga in sagas {
         let error = saga.error.as_deref().unwrap_or("");
         println!(
-            "{}  {}  {} step {} ({} attempts)  since {}  {error}",
+            "{}  {} at {}  {} step {} ({} attempts)  since {}  {error}",
             saga.entity,
             saga.name,
-            saga.state.as_str(),
+            saga.site,
+            state(&saga),
             saga.step,
             saga.attempts,
             saga.created_at
         );
     }
     Ok(())
+}
+
+/// Where it stands, in one word.
+fn state(saga: &Saga) -> &'static str {
+    match saga.state {
+        SagaState::Running if saga.begun_at.is_none() => "waiting",
+        SagaState::Running if !saga.held => "paused",
+        state => state.as_str(),
+    }
 }

@@ -188,6 +188,10 @@ impl Definition for Changing {
         &[ASK, ARRIVE]
     }
 
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn announcement(&self, _step: &'static str, saga: &Saga) -> Option<String> {
         Plan::of(saga).ok().map(|plan| plan.change.announcement().to_owned())
     }

@@ -92,6 +92,10 @@ impl Definition for Power {
         &[ASK, ARRIVE]
     }
 
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn announcement(&self, _step: &'static str, saga: &Saga) -> Option<String> {
         PowerAction::of(saga).ok().map(|action| action.announcement().to_owned())
     }

@@ -130,6 +130,11 @@ impl Replica {
             }
             None => self.begin().await?,
         };
+        if !self.db.is_shared() && !self.watched.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            // A file has one server, which its data directory's lock keeps; a beat that nobody hears is worth no write.
+            right.extend(Instant::now() + OWN_TERM);
+            return Ok(false);
+        }
         // Counted from before the beat: that is when others may begin to count.
         let began = Instant::now();
         let (name, sites) = (Arc::clone(&right.replica), self.sites.clone());

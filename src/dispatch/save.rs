@@ -69,6 +69,10 @@ impl Definition for Save {
         &[SAVE]
     }
 
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn announcement(&self, _step: &'static str, _saga: &Saga) -> Option<String> {
         Some("saving the disk".to_owned())
     }

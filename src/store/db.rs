@@ -90,6 +90,11 @@ impl Db {
         &self.bell
     }
 
+    /// Whether other processes may work on the same database.
+    pub fn is_shared(&self) -> bool {
+        self.sqlite.is_none()
+    }
+
     /// Runs queries that only read, on a thread for blocking.
     ///
     /// # Errors

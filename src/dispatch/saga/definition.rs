@@ -83,6 +83,11 @@ pub trait Definition: Send + Sync {
         false
     }
 
+    /// Whether an entity may have many of these in its life.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     /// What the owner sees while the step is being done.
     fn announcement(&self, _step: &'static str, _saga: &Saga) -> Option<String> {
         None

@@ -204,6 +204,9 @@ impl Leader {
             }
             saga::log(connection, saga.id, "", state.as_str(), reason.as_deref())?;
             saga::advance(connection, &saga, &Position { state, step: saga.step, error: reason })?;
+            if definition.repeats() {
+                saga::forget_old(connection, saga.entity)?;
+            }
             // Last, since the removal of an entity removes its sagas' rows too.
             definition.settle(connection, &saga, &ended)
         })

@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::{PRIORITY_INTERNAL, Saga, SagaState, UNFINISHED};
 #[cfg(test)]
 use crate::store::schema::saga_log;
-use crate::store::{DbConnection, StoreError, Timestamp, schema::sagas};
+use crate::store::{DbConnection, StoreError, Timestamp, entity::EntityId, schema::sagas};
+
+/// How many ended sagas of an entity are kept.
+const KEPT: i64 = 20;
 
 /// Where a saga gets to.
 #[derive(Debug, Clone)]
@@ -70,6 +73,26 @@ fn unblock(connection: &mut DbConnection, id: Uuid) -> Result<(), StoreError> {
     let change =
         diesel::update(blocked).set((sagas::blocked_by.eq(None::<String>), sagas::run_at.eq(Timestamp::now().0)));
     on_either!(connection, either => change.execute(either))?;
+    Ok(())
+}
+
+/// Forgets all but the latest ended sagas of an entity: a machine that is started and stopped every day for years would
+/// collect thousands.
+///
+/// # Errors
+/// The database failed.
+pub fn forget_old(connection: &mut DbConnection, entity: EntityId) -> Result<(), StoreError> {
+    let ended = sagas::table
+        .filter(sagas::entity_id.eq(entity.to_string()))
+        .filter(sagas::state.eq_any(["done", "undone"]))
+        .order(sagas::id.desc())
+        .offset(KEPT)
+        .limit(KEPT)
+        .select(sagas::id);
+    let old: Vec<String> = on_either!(connection, either => ended.load(either))?;
+    if !old.is_empty() {
+        diesel::delete(sagas::table.filter(sagas::id.eq_any(old))).execute(connection)?;
+    }
     Ok(())
 }
 
@@ -192,10 +215,7 @@ pub fn log(
 
 /// What the logs of the entity's sagas say, in order: step and event.
 #[cfg(test)]
-pub fn events(
-    connection: &mut DbConnection,
-    entity: crate::store::entity::EntityId,
-) -> Result<Vec<(String, String)>, StoreError> {
+pub fn events(connection: &mut DbConnection, entity: EntityId) -> Result<Vec<(String, String)>, StoreError> {
     Ok(saga_log::table
         .inner_join(sagas::table)
         .filter(sagas::entity_id.eq(entity.to_string()))
