@@ -154,7 +154,7 @@ impl Home {
 
 /// A running server, and a client of it.
 pub struct Server {
-    child: Option<Child>,
+    pub child: Option<Child>,
     pub base: String,
     client: Client,
     token: Option<String>,
@@ -296,8 +296,13 @@ pub struct Answer {
 
 impl Answer {
     pub async fn of(response: Response) -> Self {
+        Self::try_of(response).await.unwrap()
+    }
+
+    /// An error when the server dies in the middle of it.
+    pub async fn try_of(response: Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.text().await.unwrap() }
+        Ok(Self { status, headers, body: response.text().await? })
     }
 
     /// The header's value, empty without one.
