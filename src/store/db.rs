@@ -206,7 +206,9 @@ impl Pool {
         let is_file = matches!(address, Address::Sqlite(_));
         let connections = r2d2::Pool::builder()
             .max_size(CONNECTIONS)
-            .min_idle(Some(1))
+            // None is opened that nobody waits for: one that is half open when the process exits (libpq is then within
+            // OpenSSL, which is being put away) crashes it, so that a command that succeeded would seem to fail.
+            .min_idle(Some(0))
             // A file is never gone; a server may have been started anew.
             .test_on_check_out(!is_file)
             .connection_timeout(Duration::from_secs(10))
