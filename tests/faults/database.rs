@@ -6,13 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use crate::postgres::Postgres;
+use crate::{postgres::Postgres, server::beside};
 
 /// Where a world keeps what it knows.
 #[derive(Clone)]
 pub enum Database {
     /// In a file that one server has.
     Sqlite(PathBuf),
+    /// In a file on a disk that only this process sees.
+    Hidden(PathBuf, u32),
     /// In PostgreSQL, which any number of servers share; kept for as long as the world is there.
     Postgres(String, #[allow(dead_code, reason = "it ends with its last world")] Arc<Postgres>),
 }
@@ -28,7 +30,7 @@ impl Database {
     /// As servers are told it.
     pub fn address(&self) -> String {
         match self {
-            Self::Sqlite(file) => file.to_str().unwrap().to_owned(),
+            Self::Sqlite(file) | Self::Hidden(file, _) => file.to_str().unwrap().to_owned(),
             Self::Postgres(address, _) => address.clone(),
         }
     }
@@ -36,7 +38,12 @@ impl Database {
     /// What a statement answers, without headings; the database's words when it fails.
     pub fn ask(&self, statement: &str) -> Result<String, String> {
         let mut command = match self {
-            Self::Sqlite(file) => sqlite(file),
+            Self::Sqlite(file) => sqlite(Command::new("sqlite3"), file),
+            Self::Hidden(file, process) => {
+                let mut command = beside(*process);
+                command.arg("sqlite3");
+                sqlite(command, file)
+            }
             Self::Postgres(address, _) => {
                 let mut command = Command::new("psql");
                 command.arg(address).args(["-v", "ON_ERROR_STOP=1", "-Atqc"]);
@@ -56,8 +63,7 @@ impl Database {
     }
 }
 
-fn sqlite(file: &Path) -> Command {
-    let mut command = Command::new("sqlite3");
+fn sqlite(mut command: Command, file: &Path) -> Command {
     command.args(["-cmd", ".timeout 10000"]).arg(file);
     command
 }

@@ -17,7 +17,7 @@ use crate::{
 /// Worlds that live at the same time.
 const WORLDS: usize = 6;
 /// How many moments on PostgreSQL a run of the test suite takes; `TOMBOLO_FAULTS_ALL=1` takes all.
-const SAMPLE: usize = 18;
+const SAMPLE: usize = 12;
 /// How often a story is told until the server that is to die is the one that leads the saga.
 const TELLINGS: usize = 12;
 

@@ -81,15 +81,15 @@ impl World {
         home.on_small_disk("disk", size);
         home.set_environment("TOMBOLO_DATABASE", disk.join("tombolo.sqlite").to_str().unwrap());
         world.servers[0] = Some(world.homes[0].serve());
-        // The disk is mounted where the server sees it, and others by way of the server.
-        let seen = world.small_disk();
-        world.database = Database::Sqlite(seen.join("tombolo.sqlite"));
+        let process = world.server(0).pid();
+        world.database = Database::Hidden(disk.join("tombolo.sqlite"), process);
+        world.office.beside = Some(process);
         world.furnish();
         world.servers[0] = world.servers[0].take().map(|server| server.with_token(&world.token));
         world
     }
 
-    /// The small disk, from outside.
+    /// The small disk, which is mounted where the server sees it, by way of the server.
     pub fn small_disk(&self) -> PathBuf {
         let disk = self.homes[0].data_dir().join("disk");
         PathBuf::from(format!("/proc/{}/root", self.server(0).pid())).join(disk.strip_prefix("/").unwrap())
