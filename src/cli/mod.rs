@@ -3,12 +3,14 @@
 mod backup;
 mod catalog;
 mod data_dir;
+mod database;
 mod doctor;
 mod events;
 mod image;
 mod interrupt;
 mod node;
 mod occi;
+mod orphans;
 mod saga;
 mod serve;
 mod token;
@@ -70,6 +72,12 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a copy of the database in its place
     Restore(backup::RestoreArgs),
+    /// Move to another database
+    #[command(subcommand)]
+    Database(database::DatabaseCommand),
+    /// What sites have with our tags and nobody owns
+    #[command(subcommand)]
+    Orphans(orphans::OrphansCommand),
     /// Test an OCCI server, this one or any other
     #[command(subcommand)]
     Occi(occi::OcciCommand),
@@ -92,6 +100,8 @@ impl Cli {
             Command::Image(command) => return image::run(command).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
+            Command::Database(command) => database::run(&config, command).await,
+            Command::Orphans(command) => orphans::run(&config, command).await,
             Command::Events(command) => return events::run(&config, command).await,
             Command::Usage(args) => usage::run(&config, &args).await,
             Command::Backup(args) => return backup::backup(&config, &args).await,

@@ -73,7 +73,7 @@ impl Definition for Make {
         let (id, tag) = (run.saga.entity, work.order.tag());
         if step == CREATE {
             let mut found = None;
-            if run.asked_before.is_some() {
+            if run.asked_before().is_some() {
                 // An earlier try may have been answered by nobody: look before asking again.
                 found = object::find(backend, &work.order).await.map_err(|error| failure(&error))?;
                 if found.is_none() {

@@ -12,6 +12,7 @@ mod link;
 mod make;
 mod object;
 mod order;
+mod orphan;
 mod plan;
 pub mod policy;
 mod power;

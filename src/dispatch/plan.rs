@@ -8,7 +8,7 @@ use super::{
     change::{self, Before, Change},
     ledger, link, make,
     order::Order,
-    policy::{Operation, Priority},
+    policy::{Operation, Policy, Priority},
     power::{self, PowerAction},
     provision,
     queue::Queue,
@@ -34,6 +34,20 @@ pub struct Planner {
 impl Planner {
     pub(super) fn new(queue: Arc<Queue>, request_id: Option<String>) -> Self {
         Self { queue, request_id, priority: Priority::User }
+    }
+
+    /// On behalf of an operator's command, beside the server.
+    pub fn for_commands(policy: Policy) -> Self {
+        Self::new(Arc::new(Queue::new(policy)), None)
+    }
+
+    pub(super) fn note_adoption(
+        &self,
+        connection: &mut DbConnection,
+        entity: &Entity,
+        order: &Order,
+    ) -> Result<(), StoreError> {
+        ledger::created(connection, entity, order, self.request_id.as_deref())
     }
 
     /// On behalf of the system itself: it passes those who wait.
@@ -167,6 +181,7 @@ fn last_of_ends(connection: &mut DbConnection, link: &Entity, order: &Order) -> 
     };
     for end in link.source.into_iter().chain(target) {
         if let Some(saga) = saga::unfinished_of(connection, end)?.last() {
+            saga::lock(connection, saga.id)?;
             return Ok(Some(saga.id));
         }
     }
@@ -188,6 +203,7 @@ fn cancel_all(connection: &mut DbConnection, entity: EntityId) -> Result<Cancell
         if saga::drop_if_waiting(connection, saga.id, "cancelled")? {
             cancelled.never_made |= [provision::NAME, make::NAME, link::NAME].contains(&saga.name.as_str());
         } else {
+            saga::lock(connection, saga.id)?;
             saga::request_cancel(connection, saga.id)?;
             cancelled.last = Some(saga.id);
         }

@@ -78,7 +78,7 @@ impl Provision {
     async fn create(run: &Run, work: &Work) -> Result<Done, StepFailure> {
         let backend = &work.site.backend;
         let mut found = None;
-        if run.asked_before.is_some() {
+        if run.asked_before().is_some() {
             // An earlier try may have been answered by nobody: look before asking again.
             found = backend.find_by_tag(work.order.tag()).await.map_err(|error| failure(&error))?;
             if found.is_none() {

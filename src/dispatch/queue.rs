@@ -9,9 +9,12 @@ use std::{
 use tokio::time::Instant;
 
 use super::policy::{Full, Load, Operation, Policy, Priority};
-use crate::store::{
-    DbConnection, StoreError, Timestamp,
-    saga::{self, Claim, PRIORITY_INTERNAL, PRIORITY_USER, Saga},
+use crate::{
+    measured,
+    store::{
+        DbConnection, StoreError, Timestamp,
+        saga::{self, Claim, PRIORITY_INTERNAL, PRIORITY_USER, Saga},
+    },
 };
 
 /// What is dispatched first when there is room for little: what gives room back goes before what takes it.
@@ -68,7 +71,7 @@ impl Queue {
         let sites = self.sites.read().unwrap_or_else(PoisonError::into_inner);
         let Some(waiting) = sites.get(site) else { return Ok(()) };
         self.policy.admit(site, operation, priority, &waiting.load).map_err(|full| {
-            metrics::counter!("tombolo_queue_refused_total", "site" => site.to_owned()).increment(1);
+            metrics::counter!(measured::QUEUE_REFUSED, "site" => site.to_owned()).increment(1);
             // A tenth of the queue gone is room enough.
             let seconds = full.waiting as f64 / 10.0 / waiting.rate.max(0.1);
             QueueFull { full, retry_after: (seconds as u32).clamp(1, LONGEST_RETRY) }
@@ -105,7 +108,7 @@ impl Queue {
         for (site, waiting) in sites.iter() {
             for operation in Operation::ALL {
                 let count = waiting.load.of(operation).waiting;
-                metrics::gauge!("tombolo_queue_waiting", "site" => site.clone(), "operation" => operation.as_str())
+                metrics::gauge!(measured::QUEUE_WAITING, "site" => site.clone(), "operation" => operation.as_str())
                     .set(count as f64);
             }
         }
@@ -142,6 +145,10 @@ impl Queue {
                 }
             }
         }
+        for operation in Operation::ALL {
+            let (site, operation, active) = (site.to_owned(), operation.as_str(), load.of(operation).active);
+            metrics::gauge!(measured::QUEUE_ACTIVE, "site" => site, "operation" => operation).set(active as f64);
+        }
         Ok(claimed)
     }
 
@@ -174,7 +181,7 @@ impl Queue {
                 waiting.load.claim(operation);
             }
             let waited = Timestamp::now().seconds_since(saga.created_at);
-            metrics::histogram!("tombolo_queue_wait_seconds", "site" => site.to_owned()).record(waited);
+            metrics::histogram!(measured::QUEUE_WAIT_SECONDS, "site" => site.to_owned()).record(waited);
         }
     }
 }

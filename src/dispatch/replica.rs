@@ -17,9 +17,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::store::{
-    Db, StoreError,
-    replica::{self, Beat},
+use crate::{
+    measured,
+    store::{
+        Db, StoreError,
+        replica::{self, Beat},
+    },
 };
 
 const BEAT: Duration = Duration::from_millis(1500);
@@ -149,7 +152,7 @@ impl Replica {
             return Ok(false);
         }
         right.extend(began + OWN_TERM);
-        metrics::gauge!("tombolo_replicas").set(u32::try_from(beats.len()).unwrap_or(u32::MAX));
+        metrics::gauge!(measured::REPLICAS).set(u32::try_from(beats.len()).unwrap_or(u32::MAX));
         *self.watched.write().unwrap_or_else(PoisonError::into_inner) = watched;
         let mut taken = self.db.write_locking(replica::release_unowned).await?;
         for dead in others.dead(&beats, &right.replica, Instant::now()) {

@@ -2,11 +2,13 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, TryLockError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::connection::SimpleConnection;
 use tokio::sync::Semaphore;
+
+use crate::measured;
 
 use super::{
     DbConnection, EventBell, StoreError, Topic,
@@ -97,7 +99,7 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.on_thread(work).await
+        measure("read", self.on_thread(work)).await
     }
 
     /// Runs queries that read a few rows by their keys. On SQLite the calling thread does it, since the way to another
@@ -153,8 +155,8 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.sqlite {
-            Some(sqlite) => sqlite.writer.write(work).await,
-            None => self.writing(Isolation::Serializable, work).await,
+            Some(sqlite) => measure("write", sqlite.writer.write(work)).await,
+            None => measure("write", self.writing(Isolation::Serializable, work)).await,
         }
     }
 
@@ -169,8 +171,8 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T, StoreError> + Send + 'static,
     {
         match &self.sqlite {
-            Some(sqlite) => sqlite.writer.write(work).await,
-            None => self.writing(Isolation::Locking, work).await,
+            Some(sqlite) => measure("write", sqlite.writer.write(work)).await,
+            None => measure("write", self.writing(Isolation::Locking, work)).await,
         }
     }
 
@@ -193,6 +195,14 @@ impl Db {
     }
 }
 
+/// Measures how long somebody waits for the database, the waiting for his turn included.
+async fn measure<T>(kind: &'static str, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let outcome = work.await;
+    metrics::histogram!(measured::STORE_SECONDS, "kind" => kind).record(began.elapsed());
+    outcome
+}
+
 /// Connections for work on threads.
 #[derive(Clone)]
 struct Pool {
@@ -206,8 +216,8 @@ impl Pool {
         let is_file = matches!(address, Address::Sqlite(_));
         let connections = r2d2::Pool::builder()
             .max_size(CONNECTIONS)
-            // None is opened that nobody waits for: one that is half open when the process exits (libpq is then within
-            // OpenSSL, which is being put away) crashes it, so that a command that succeeded would seem to fail.
+            // None is opened ahead: a command that ends meanwhile would leave a thread within libpq, which the end of
+            // the process does not survive.
             .min_idle(Some(0))
             // A file is never gone; a server may have been started anew.
             .test_on_check_out(!is_file)

@@ -22,6 +22,7 @@ pub mod appliance;
 pub mod backup;
 mod cached;
 mod connection;
+pub mod copy;
 mod db;
 pub mod entity;
 mod error;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use occi_schema::CategoryId;
 use uuid::Uuid;
 
 use super::{
@@ -202,4 +203,32 @@ pub fn owners(connection: &mut DbConnection, tags: &[Uuid]) -> Result<BTreeMap<U
         }
     }
     Ok(owners)
+}
+
+/// Which of these names, at this site, are those of somebody's things, and of what kind.
+///
+/// # Errors
+/// The database failed.
+pub fn owned(
+    connection: &mut DbConnection,
+    site: &str,
+    ids: &[String],
+) -> Result<Vec<(CategoryId, String)>, StoreError> {
+    let mut owned = Vec::new();
+    for chunk in ids.chunks(500) {
+        let rows: Vec<(String, Option<String>)> = entities::table
+            .filter(entities::site.eq(site))
+            .filter(entities::backend_id.eq_any(chunk.iter().map(Some)))
+            .select((entities::kind, entities::backend_id))
+            .load(connection)?;
+        for (kind, id) in rows {
+            let kind = kind.parse().map_err(|error: occi_schema::InvalidCategoryId| StoreError::Unreadable {
+                table: "entities",
+                id: kind.clone(),
+                reason: error.to_string(),
+            })?;
+            owned.extend(id.map(|id| (kind, id)));
+        }
+    }
+    Ok(owned)
 }

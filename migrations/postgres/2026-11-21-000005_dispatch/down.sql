@@ -6,6 +6,7 @@ DELETE FROM revisions WHERE topic = 'events';
 DROP FUNCTION keep_events();
 DROP TABLE watches;
 DROP TABLE replicas;
+DROP INDEX entities_by_backend_id;
 DROP INDEX sagas_unfinished;
 DROP INDEX sagas_waiting;
 DROP INDEX sagas_held;

@@ -28,6 +28,8 @@ CREATE INDEX sagas_held ON sagas (site, operation, owner) WHERE owner IS NOT NUL
 CREATE INDEX sagas_waiting ON sagas (site, operation) WHERE begun_at IS NULL AND state IN ('running', 'unwinding');
 CREATE INDEX sagas_unfinished ON sagas (entity_id, created_at, id) WHERE state IN ('running', 'unwinding');
 
+CREATE INDEX entities_by_backend_id ON entities (site, backend_id) WHERE backend_id IS NOT NULL;
+
 -- Processes that work on sagas. Each raises its beat; one whose beat stands still is dead to the others, by their own
 -- clocks.
 CREATE TABLE replicas (

@@ -5,6 +5,7 @@ DROP TABLE events;
 DELETE FROM revisions WHERE topic = 'events';
 DROP TABLE watches;
 DROP TABLE replicas;
+DROP INDEX entities_by_backend_id;
 DROP INDEX sagas_unfinished;
 DROP INDEX sagas_waiting;
 DROP INDEX sagas_held;

@@ -122,8 +122,8 @@ async fn every_moment(databases: Option<&Postgres>) -> Tally {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut worlds = tokio::task::JoinSet::new();
     for (number, moment) in all_moments().into_iter().enumerate() {
-        let database = databases
-            .map(|postgres| tokio::task::block_in_place(|| postgres.make_database(&format!("moment_{number}"))));
+        let database =
+            databases.map(|postgres| tokio::task::block_in_place(|| postgres.make_store(&format!("moment_{number}"))));
         let turns = Arc::clone(&turns);
         worlds.spawn(async move {
             let _turn = turns.acquire_owned().await.unwrap();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::world::World;
 use crate::{
-    dispatch::{Change, LinkOrder, Order, PowerAction, policy::Operation},
+    dispatch::{Change, LinkOrder, Order, Planner, PowerAction, policy::Operation},
     store::{
         StoreError, Timestamp,
         entity::{self, Entity, EntityId, EntityState, Facts, LinkTarget},
@@ -22,6 +22,11 @@ use crate::{
 impl World {
     /// Accepts a machine at a site.
     pub async fn order_machine_at(&mut self, site: &str) -> EntityId {
+        let (entity, order) = self.machine(site);
+        self.accept(entity, order).await
+    }
+
+    fn machine(&self, site: &str) -> (Entity, Order) {
         let spec = MachineSpec {
             tag: IntentTag(Uuid::now_v7()),
             name: "one".into(),
@@ -34,8 +39,8 @@ impl World {
             ssh_keys: Vec::new(),
             user_data: None,
         };
-        let entity = self.entity(site, COMPUTE.clone(), EntityState::Inactive, &Order::Machine(spec.clone()));
-        self.accept(entity, Order::Machine(spec)).await
+        let order = Order::Machine(spec);
+        (self.entity(site, COMPUTE.clone(), EntityState::Inactive, &order), order)
     }
 
     pub async fn order_machine(&mut self) -> EntityId {
@@ -88,8 +93,18 @@ impl World {
         }
     }
 
+    /// Accepts a machine that the system itself wants.
+    pub async fn order_internally(&mut self) -> EntityId {
+        let (entity, order) = self.machine("lab");
+        self.accept_by(self.dispatch.planner().internal(), entity, order).await
+    }
+
     async fn accept(&mut self, entity: Entity, order: Order) -> EntityId {
-        let (id, site, planner) = (entity.id, entity.site.clone(), self.dispatch.planner());
+        self.accept_by(self.dispatch.planner(), entity, order).await
+    }
+
+    async fn accept_by(&mut self, planner: Planner, entity: Entity, order: Order) -> EntityId {
+        let (id, site) = (entity.id, entity.site.clone());
         let operation = if matches!(order, Order::Link(_)) { Operation::Link } else { Operation::Create };
         self.db
             .write(move |connection| {

@@ -162,22 +162,25 @@ async fn live_all(postgres: Option<&Postgres>) -> Tally {
     for seed in first..first + count {
         let turn = Arc::clone(&turns).acquire_owned().await.unwrap();
         let database =
-            postgres.map(|postgres| tokio::task::block_in_place(|| postgres.make_database(&format!("seed_{seed}"))));
+            postgres.map(|postgres| tokio::task::block_in_place(|| postgres.make_store(&format!("seed_{seed}"))));
         worlds.spawn(async move {
             let _turn = turn;
             (seed, tokio::spawn(live(seed, database)).await)
         });
         while let Some(ended) = worlds.try_join_next() {
-            note(ended.unwrap(), &mut tally);
+            note(postgres, ended.unwrap(), &mut tally);
         }
     }
     while let Some(ended) = worlds.join_next().await {
-        note(ended.unwrap(), &mut tally);
+        note(postgres, ended.unwrap(), &mut tally);
     }
     tally
 }
 
-fn note((seed, outcome): (u64, Result<Tally, tokio::task::JoinError>), tally: &mut Tally) {
+fn note(postgres: Option<&Postgres>, (seed, outcome): (u64, Result<Tally, tokio::task::JoinError>), tally: &mut Tally) {
+    if let Some(postgres) = postgres {
+        tokio::task::block_in_place(|| postgres.drop_database(&format!("seed_{seed}")));
+    }
     let again = format!("repeat it with TOMBOLO_FAULT_FIRST={seed} TOMBOLO_FAULT_SEEDS=1");
     match outcome {
         Ok(life) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use backend::{BackendError, IntentTag, Listing, Machine};
 use serde_json::json;
 
-use crate::dispatch::site::Site;
+use crate::{dispatch::site::Site, measured};
 
 /// Something with a tag of ours.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ impl Inventory {
     /// Says what could not be read.
     pub fn report(&self, site: &str) {
         let count = u32::try_from(self.unreadable_count).unwrap_or(u32::MAX);
-        metrics::gauge!("tombolo_unreadable_objects", "site" => site.to_owned()).set(count);
+        metrics::gauge!(measured::UNREADABLE_OBJECTS, "site" => site.to_owned()).set(count);
         if let Some(first) = self.unreadable.first() {
             let count = self.unreadable_count;
             tracing::debug!(site, count, first, "objects of the site cannot be read; the others are not concerned");

@@ -121,8 +121,8 @@ impl Watch {
             }
         };
         inventory.report(&self.site.name);
-        self.compare_owned(&inventory, asked_at).await?;
-        self.strangers.look(&self.db, &self.site.name, &inventory).await
+        let owned = self.compare_owned(&inventory, asked_at).await?;
+        self.strangers.look(&self.db, &self.site.name, &inventory, &owned).await
     }
 }
 

@@ -19,8 +19,13 @@ const PAGE: i64 = 500;
 const CONFIRMATIONS: u32 = 2;
 
 impl Watch {
-    /// Compares every entity of the site that has something there.
-    pub(super) async fn compare_owned(&mut self, inventory: &Inventory, asked_at: Timestamp) -> Result<(), StoreError> {
+    /// Compares every entity of the site that has something there; answers what each has.
+    pub(super) async fn compare_owned(
+        &mut self,
+        inventory: &Inventory,
+        asked_at: Timestamp,
+    ) -> Result<BTreeSet<(&'static str, String)>, StoreError> {
+        let mut owned = BTreeSet::new();
         let mut seen = BTreeSet::new();
         let mut after = None;
         loop {
@@ -31,6 +36,8 @@ impl Watch {
             after = Some(last.id);
             for entity in page {
                 seen.insert(entity.id);
+                let kind = listed_kind(entity.kind.term());
+                owned.extend(kind.zip(entity.backend_id.clone()));
                 if entity.updated_at < asked_at {
                     self.compare_one(&entity, inventory).await?;
                 }
@@ -38,7 +45,7 @@ impl Watch {
         }
         self.missing.retain(|id, _| seen.contains(id));
         self.doubts.forget(Instant::now());
-        Ok(())
+        Ok(owned)
     }
 
     async fn compare_one(&mut self, entity: &Entity, inventory: &Inventory) -> Result<(), StoreError> {
@@ -145,5 +152,15 @@ impl Watch {
                 write(connection, &now)
             })
             .await
+    }
+}
+
+/// What lists call the things of a kind of entity, if any list shows them.
+pub(super) fn listed_kind(term: &str) -> Option<&'static str> {
+    match term {
+        "compute" => Some("machine"),
+        "storage" => Some("volume"),
+        "network" => Some("network"),
+        _ => None,
     }
 }

@@ -7,9 +7,13 @@ use std::{
 
 use serde_json::json;
 
-use super::inventory::{Inventory, Listed};
+use super::{
+    inventory::{Inventory, Listed},
+    owned::listed_kind,
+};
 use crate::{
     dispatch::ledger,
+    measured,
     store::{
         Db, StoreError, Timestamp,
         orphan::{self, Found, TagOwner},
@@ -27,13 +31,30 @@ pub struct Strangers(BTreeMap<(&'static str, String), u32>);
 
 impl Strangers {
     /// Notes whoever belongs to nobody.
-    pub async fn look(&mut self, db: &Db, site: &str, inventory: &Inventory) -> Result<(), StoreError> {
-        let listed = inventory.everything();
+    pub async fn look(
+        &mut self,
+        db: &Db,
+        site: &str,
+        inventory: &Inventory,
+        owned: &BTreeSet<(&'static str, String)>,
+    ) -> Result<(), StoreError> {
+        // Nearly everything is somebody's, and needs no question.
+        let mut listed = inventory.everything();
+        listed.retain(|one| !owned.contains(&(one.kind, one.backend_id.clone())));
         let tags: Vec<_> = listed.iter().map(|one| one.tag.0).collect();
-        let owners = db.read(move |connection| orphan::owners(connection, &tags)).await?;
+        let (name, ids) = (site.to_owned(), listed.iter().map(|one| one.backend_id.clone()).collect::<Vec<_>>());
+        let (owners, owned) = db
+            .read(move |connection| Ok((orphan::owners(connection, &tags)?, orphan::owned(connection, &name, &ids)?)))
+            .await?;
         let mut strangers = BTreeMap::new();
         let mut found = Vec::new();
         for one in listed {
+            // What was adopted may carry another's tag.
+            let theirs =
+                owned.iter().any(|(kind, id)| listed_kind(kind.term()) == Some(one.kind) && *id == one.backend_id);
+            if theirs {
+                continue;
+            }
             let Some(reason) = reason(&one, owners.get(&one.tag.0)) else { continue };
             let key = (one.kind, one.backend_id.clone());
             let times = self.0.get(&key).copied().unwrap_or(0).saturating_add(1);
@@ -45,7 +66,7 @@ impl Strangers {
         }
         self.0 = strangers;
         let count = note(db, site, found).await?;
-        metrics::gauge!("tombolo_orphans", "site" => site.to_owned()).set(count);
+        metrics::gauge!(measured::ORPHANS, "site" => site.to_owned()).set(count);
         Ok(())
     }
 }

@@ -19,17 +19,21 @@ use super::{Definition, Outcome, Run, Trial, lead::Leader, run::begin};
 use crate::{
     dispatch::{
         guard::lease_check,
+        policy::Operation,
         queue::{Queue, in_words},
         replica::{Replica, Right},
     },
+    measured,
     store::{
-        Db, StoreError, Timestamp,
-        saga::{self, Saga},
+        Db, StoreError, Timestamp, event,
+        saga::{self, Saga, SagaState},
     },
 };
 
 /// How often the table is looked at when nobody wakes the engine.
 const ROUND: Duration = Duration::from_millis(500);
+/// How often all sagas are counted, for people.
+const CENSUS: Duration = Duration::from_secs(5);
 /// Claims come together: what wakes the engine within this time is served by one transaction.
 const GATHER: Duration = Duration::from_millis(4);
 /// How many sagas of one site one process works on at once; the policy's bound is for all processes together.
@@ -116,12 +120,16 @@ impl Engine {
     async fn work(self: &Arc<Self>, shutdown: &CancellationToken) {
         let mut workers = JoinSet::new();
         let mut busy: BTreeMap<String, u32> = BTreeMap::new();
-        let mut round = Instant::now();
+        let (mut round, mut census) = (Instant::now(), Instant::now());
         while !shutdown.is_cancelled() {
             if let Some(right) = self.replica.right() {
                 if Instant::now() >= round {
                     round = Instant::now() + ROUND;
                     self.look_round().await;
+                }
+                if Instant::now() >= census {
+                    census = Instant::now() + CENSUS;
+                    self.take_census().await;
                 }
                 let woken = std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner));
                 for site in woken {
@@ -171,6 +179,21 @@ impl Engine {
         }
         self.wake_all();
         self.end_expired().await;
+    }
+
+    /// Shows how many sagas there are, in which states, and how much of the log is not sealed yet.
+    async fn take_census(&self) {
+        let counted = self.db.read(|connection| Ok((saga::census(connection)?, event::unsealed(connection)?))).await;
+        let Ok((census, unsealed)) = counted else { return };
+        metrics::gauge!(measured::EVENTS_UNSEALED).set(unsealed as f64);
+        for state in [SagaState::Running, SagaState::Unwinding] {
+            for operation in Operation::ALL {
+                let key = (state.as_str().to_owned(), operation.as_str().to_owned());
+                let count = census.get(&key).copied().unwrap_or(0);
+                metrics::gauge!(measured::SAGAS, "state" => state.as_str(), "operation" => operation.as_str())
+                    .set(count as f64);
+            }
+        }
     }
 
     /// Ends what has waited past its time. It was never begun, so there is nothing to undo.

@@ -6,9 +6,12 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Definition, Done, Moment, Outcome, Run, StepFailure, Trial, run::begin, trial::When};
-use crate::store::{
-    StoreError, Timestamp, entity,
-    saga::{self, Position, SagaState},
+use crate::{
+    measured,
+    store::{
+        StoreError, Timestamp, entity,
+        saga::{self, Position, SagaState},
+    },
 };
 
 /// How often a step asks whether somebody has cancelled its saga through another replica.
@@ -111,6 +114,7 @@ impl Leader {
             trial.pass(|| moment(When::BeforeEffect)).await;
             let mut outcome = once().await;
             if trial.twice && outcome.is_ok() {
+                run.seen_again();
                 outcome = once().await;
             }
             trial.pass(|| moment(When::BeforeLog)).await;
@@ -206,7 +210,7 @@ impl Leader {
         .await?;
         let word = if outcome == Outcome::Done { "done" } else { "undone" };
         let seconds = Timestamp::now().seconds_since(run.saga.begun_at.unwrap_or(run.saga.created_at));
-        metrics::histogram!("tombolo_saga_seconds", "saga" => run.saga.name.clone(), "outcome" => word).record(seconds);
+        metrics::histogram!(measured::SAGA_SECONDS, "saga" => run.saga.name.clone(), "outcome" => word).record(seconds);
         tracing::info!(?outcome, "a saga ended");
         if let Some(step) = step {
             self.trial.pass(|| Moment { saga: run.saga.name.clone(), step, undoing, when: When::AfterLog }).await;
@@ -220,7 +224,7 @@ async fn pause(run: &Run, step: &'static str, forward: bool, reason: String) -> 
     let saga = run.saga.clone();
     let attempts = saga.attempts + 1;
     if !forward && attempts >= ALARMING_UNDOS {
-        metrics::counter!("tombolo_saga_undo_failures_total", "saga" => saga.name.clone()).increment(1);
+        metrics::counter!(measured::SAGA_UNDO_FAILURES, "saga" => saga.name.clone()).increment(1);
         tracing::error!(step, attempts, %reason, "an undo fails again and again; it goes on being tried");
     } else {
         tracing::warn!(step, forward, attempts, %reason, ?later, "a step pauses");

@@ -12,10 +12,9 @@ use crate::store::{
 pub struct Run {
     /// As it was claimed.
     pub saga: Saga,
-    /// When the site was asked to make something in an earlier attempt at the present step: it may have done so although
-    /// nobody heard.
-    pub asked_before: Option<Timestamp>,
-    /// When it was asked last, this attempt included; 0 if never.
+    /// See [`Run::asked_before`]; 0 if never.
+    asked_before: AtomicI64,
+    /// See [`Run::asked_at`]; 0 if never.
     asked_at: AtomicI64,
     pub(super) db: Db,
 }
@@ -23,17 +22,19 @@ pub struct Run {
 impl Run {
     /// A saga that was just claimed and begun.
     pub(super) fn new(saga: Saga, db: Db) -> Self {
-        let asked_before = saga.asked_at;
-        let asked_at = AtomicI64::new(asked_before.map_or(0, |at| at.0));
-        Self { saga, asked_before, asked_at, db }
+        let asked = saga.asked_at.map_or(0, |at| at.0);
+        Self { saga, asked_before: asked.into(), asked_at: asked.into(), db }
     }
 
-    /// When the site was asked last to make something.
+    /// When the site was asked to make something in an earlier attempt at the present step: it may have done so although
+    /// nobody heard.
+    pub fn asked_before(&self) -> Option<Timestamp> {
+        time(&self.asked_before)
+    }
+
+    /// When the site was asked last to make something, this attempt included.
     pub fn asked_at(&self) -> Option<Timestamp> {
-        match self.asked_at.load(Ordering::Relaxed) {
-            0 => None,
-            at => Some(Timestamp(at)),
-        }
+        time(&self.asked_at)
     }
 
     /// Writes down that the site is asked once more.
@@ -79,12 +80,21 @@ impl Run {
     }
 
     /// What [`begin`] has written, seen from here.
-    pub(super) fn begun(&mut self, makes: bool) {
-        self.asked_before = self.asked_at();
-        if makes && self.asked_before.is_none() {
+    pub(super) fn begun(&self, makes: bool) {
+        self.seen_again();
+        if makes && self.asked_at().is_none() {
             self.asked_at.store(Timestamp::now().0, Ordering::Relaxed);
         }
     }
+
+    /// From here on it is as if it had been claimed anew.
+    pub(super) fn seen_again(&self) {
+        self.asked_before.store(self.asked_at.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+fn time(stored: &AtomicI64) -> Option<Timestamp> {
+    Some(stored.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Timestamp)
 }
 
 /// Writes down that the present step begins, in the caller's transaction: before anything happens outside.

@@ -273,3 +273,11 @@ pub(super) fn set_clock(connection: &mut DbConnection) -> Result<(), StoreError>
     }
     Ok(())
 }
+
+/// How many events have no place yet.
+///
+/// # Errors
+/// The database failed.
+pub fn unsealed(connection: &mut DbConnection) -> Result<i64, StoreError> {
+    Ok(events::table.filter(events::position.is_null()).count().get_result(connection)?)
+}

@@ -14,7 +14,7 @@ use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl};
 #[cfg(test)]
 pub use progress::events;
 pub use progress::{
-    Position, advance, check_fence, drop_if_waiting, is_cancelled, log, mark_asked, postpone, request_cancel,
+    Position, advance, check_fence, drop_if_waiting, is_cancelled, lock, log, mark_asked, postpone, request_cancel,
 };
 use uuid::Uuid;
 

@@ -103,6 +103,19 @@ pub fn postpone(connection: &mut DbConnection, saga: &Saga, later: Duration, err
     expect_held(saga.id, rows)
 }
 
+/// Keeps the saga from ending until the transaction ends: before another one is written down that waits for its end.
+/// Otherwise the end might not see who waits for it.
+///
+/// # Errors
+/// It has just ended, and the transaction has to be tried again ([`crate::store::Db::write`] does); the database failed.
+pub fn lock(connection: &mut DbConnection, id: Uuid) -> Result<(), StoreError> {
+    if let DbConnection::Postgres(connection) = connection {
+        let row = sagas::table.filter(sagas::id.eq(id.to_string())).select(sagas::id).for_update();
+        let _: Vec<String> = row.load(connection)?;
+    }
+    Ok(())
+}
+
 /// Whether somebody wants the saga undone.
 ///
 /// # Errors

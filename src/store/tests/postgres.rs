@@ -8,12 +8,16 @@ use std::{
 
 use diesel::connection::SimpleConnection;
 
-use crate::store::{Db, connection::connect};
+use crate::store::{
+    Db,
+    connection::{Address, connect, migrate},
+};
 
 /// A PostgreSQL of the test's own, from Debian's package, on a Unix socket in a temporary directory.
 pub(crate) struct Postgres {
     directory: tempfile::TempDir,
     server: Child,
+    template: std::sync::Once,
 }
 
 impl Postgres {
@@ -40,7 +44,7 @@ impl Postgres {
             .unwrap();
         assert!(made.success());
         let server = unprivileged(&programs.join("postgres"))
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=400", "-k"])
             .arg(directory.path())
             .arg("-D")
             .arg(&data)
@@ -48,7 +52,7 @@ impl Postgres {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self { directory, server }
+        Self { directory, server, template: std::sync::Once::new() }
     }
 
     /// How it is reached.
@@ -65,6 +69,21 @@ impl Postgres {
     pub(crate) fn make_database(&self, name: &str) -> String {
         connect(&self.address()).unwrap().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
         self.address_of(name)
+    }
+
+    /// Makes a database with the store's tables in it, and tells how it is reached. Copied from one that is made once,
+    /// since there may be a thousand of them. Blocking.
+    pub(crate) fn make_store(&self, name: &str) -> String {
+        const TEMPLATE: &str = "store_template";
+        self.template.call_once(|| drop(migrate(&Address::parse(&self.make_database(TEMPLATE))).unwrap()));
+        let mut connection = connect(&self.address()).unwrap();
+        connection.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")).unwrap();
+        self.address_of(name)
+    }
+
+    /// Removes a database, whoever is connected. Blocking.
+    pub(crate) fn drop_database(&self, name: &str) {
+        connect(&self.address()).unwrap().batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
     }
 
     /// Waits until it takes connections. Blocking.
