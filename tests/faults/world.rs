@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The project whose requests a world accepts.
-const PROJECT: &str = "physics";
+pub const PROJECT: &str = "physics";
 
 /// Servers over one database and one site.
 pub struct World {
