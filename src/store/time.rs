@@ -108,7 +108,7 @@ struct Course {
     base: i64,
     /// What the host's clock has to be corrected by.
     correction: i64,
-    /// The last time told.
+    /// The last time told; before the first one, what lies before all.
     last: i64,
     /// By how much the corrected wall clock was off from the times at the last reading.
     off: i64,
@@ -116,7 +116,7 @@ struct Course {
 
 impl Course {
     fn starting_at(wall: i64) -> Self {
-        Self { base: wall, correction: 0, last: wall, off: 0 }
+        Self { base: wall, correction: 0, last: i64::MIN, off: 0 }
     }
 
     fn read(&mut self, wall: i64, elapsed: i64) -> (i64, Option<Step>) {
@@ -223,8 +223,6 @@ mod tests {
     fn another_clock_is_gone_by_whether_this_one_is_fast_or_slow() {
         for apart in [-300 * SECOND, 300 * SECOND] {
             let mut course = Course::starting_at(START);
-            // Nothing told so far.
-            course.last = i64::MIN;
             assert_eq!(course.go_by(START + apart, START, 0), apart);
             assert_eq!(course.read(START, 0), (START + apart, None));
             assert_eq!(course.read(START + SECOND, SECOND), (START + apart + SECOND, None));

@@ -9,9 +9,9 @@ use std::{
 pub const PASSWORD: &str = "p@ss word/1";
 
 pub struct Postgres {
-    directory: tempfile::TempDir,
-    programs: PathBuf,
-    server: Child,
+    pub directory: tempfile::TempDir,
+    pub programs: PathBuf,
+    pub server: Child,
 }
 
 impl Postgres {
@@ -41,7 +41,7 @@ impl Postgres {
             .unwrap();
         assert!(made.success());
         let server = unprivileged(&programs.join("postgres"))
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=400", "-k"])
             .arg(directory.path())
             .arg("-D")
             .arg(&data)
@@ -93,7 +93,8 @@ impl Drop for Postgres {
     }
 }
 
-fn unprivileged(program: &Path) -> Command {
+/// A program as a user that PostgreSQL runs for.
+pub fn unprivileged(program: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program);
     }

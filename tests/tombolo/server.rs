@@ -23,6 +23,8 @@ pub struct Home {
     directory: TempDir,
     environment: Vec<(String, String)>,
     small_disk: Option<(String, String)>,
+    /// Commands run where this process is: they see its small disk.
+    pub beside: Option<u32>,
 }
 
 impl Home {
@@ -30,7 +32,7 @@ impl Home {
     pub fn new(configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("tombolo.toml"), configuration).unwrap();
-        Self { directory, environment: Vec::new(), small_disk: None }
+        Self { directory, environment: Vec::new(), small_disk: None, beside: None }
     }
 
     pub fn simulated() -> Self {
@@ -63,9 +65,14 @@ impl Home {
     /// `run` is a line of shell in the data directory that gets the program as `$0`; it counts with a small disk only.
     fn command_in(&self, arguments: &[&str], run: &str) -> Command {
         const BINARY: &str = env!("CARGO_BIN_EXE_tombolo");
-        let mut command = match &self.small_disk {
-            None => Command::new(BINARY),
-            Some((part, size)) => {
+        let mut command = match (&self.small_disk, self.beside) {
+            (None, None) => Command::new(BINARY),
+            (None, Some(process)) => {
+                let mut command = beside(process);
+                command.arg(BINARY);
+                command
+            }
+            (Some((part, size)), _) => {
                 let script =
                     format!("cd \"$TOMBOLO_DATA_DIR\" && mount -t tmpfs -o mode=700,size={size} tmpfs {part} && {run}");
                 let mut command = Command::new("unshare");
@@ -152,9 +159,16 @@ impl Home {
     }
 }
 
+/// A command that runs in the mount name space of a process of ours; the program is to be added.
+pub fn beside(process: u32) -> Command {
+    let mut command = Command::new("nsenter");
+    command.args(["--user", "--mount", "--preserve-credentials", "--target", &process.to_string()]);
+    command
+}
+
 /// A running server, and a client of it.
 pub struct Server {
-    child: Option<Child>,
+    pub child: Option<Child>,
     pub base: String,
     client: Client,
     token: Option<String>,
@@ -296,8 +310,13 @@ pub struct Answer {
 
 impl Answer {
     pub async fn of(response: Response) -> Self {
+        Self::try_of(response).await.unwrap()
+    }
+
+    /// An error when the server dies in the middle of it.
+    pub async fn try_of(response: Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.text().await.unwrap() }
+        Ok(Self { status, headers, body: response.text().await? })
     }
 
     /// The header's value, empty without one.
