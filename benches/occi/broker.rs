@@ -11,9 +11,10 @@ use std::{
 };
 
 use diesel::{Connection as _, RunQueryDsl, SqliteConnection, sql_types::BigInt};
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{load, wire};
+use crate::{load, process, report::Report, wire};
 
 const KIND: &str = "http://schemas.ogf.org/occi/infrastructure#compute";
 const TEMPLATE: &str = "http://occi.tombolo.local/occi/infrastructure/os_tpl#bench";
@@ -42,6 +43,27 @@ pub struct Filling {
     pub accepting: Duration,
     /// From then on until the last machine ran.
     pub settling: Duration,
+}
+
+impl Filling {
+    /// Tells how it went, and what the server has complained of.
+    pub fn report(&self, broker: &Broker, report: &mut Report) {
+        let count = broker.paths.len();
+        let (accepting, settling) = (self.accepting.as_secs_f64(), self.settling.as_secs_f64());
+        let resident = process::memory(broker.pid()).0;
+        report.line(format!(
+            "filled with {count} computes: accepted in {accepting:.1} s, all running {settling:.1} s later; \
+             {resident:.0} MiB resident"
+        ));
+        let complaints = broker.complaints();
+        if !complaints.is_empty() {
+            report.line(format!("the server complained:\n{complaints}"));
+        }
+        report.detail(
+            "filling",
+            &json!({ "computes": count, "accepting": accepting, "settling": settling, "resident_mib": resident }),
+        );
+    }
 }
 
 #[derive(diesel::QueryableByName)]

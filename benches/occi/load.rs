@@ -111,7 +111,7 @@ pub fn open_loop(
                 let mut stream = TcpStream::connect(address).expect("a connection");
                 stream.set_nodelay(true).expect("a socket without delay");
                 let mut spread = Spread::new(u64::from(number) + 77);
-                let mut received = vec![0; 64 << 10];
+                let mut received = vec![0; 1 << 20];
                 let mut latencies = Vec::new();
                 let mut due = begin + interval * number;
                 while due < begin + time {

@@ -9,6 +9,7 @@ mod listing;
 mod load;
 mod parsing;
 mod peer;
+#[allow(dead_code, reason = "shared with bench-dispatch")]
 mod process;
 mod read;
 mod report;
@@ -74,7 +75,8 @@ fn main() {
     if let Some(answer) = &arguments.peer {
         return peer::serve(answer);
     }
-    let mut report = Report::new(&arguments);
+    let about = format!("medians of {} rounds of {} s, both sides in turn", arguments.rounds, arguments.seconds);
+    let mut report = Report::new(arguments.json, &about);
     if arguments.wants("parse") {
         parsing::measure(&mut report);
     }
@@ -88,7 +90,7 @@ fn measure_server(arguments: &Arguments, report: &mut Report) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut broker = Broker::start(&arguments.program());
     let filling = runtime.block_on(broker.fill(arguments.computes));
-    report.filled(&broker, &filling);
+    filling.report(&broker, report);
     let peer = Peer::start(&broker);
     if arguments.wants("get") {
         read::throughput(&runtime, arguments, &broker, &peer, report);

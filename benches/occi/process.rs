@@ -14,6 +14,31 @@ pub fn processor_time(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS)
 }
 
+/// Processor time of a process and of all that it has started, those included whose end it has noticed.
+pub fn processor_time_of_family(pid: u32) -> Duration {
+    let ticks_of = |pid: u32| -> Option<(u32, u64, u64)> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+        Some((u32::try_from(number(1)?).ok()?, number(11)? + number(12)?, number(13)? + number(14)?))
+    };
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let children: u64 = pids
+        .filter_map(|child| ticks_of(child).filter(|(parent, _, _)| *parent == pid))
+        .map(|(_, own, ended)| own + ended)
+        .sum();
+    let (_, own, ended) = ticks_of(pid).unwrap_or_default();
+    Duration::from_millis((own + ended + children) * 1000 / TICKS)
+}
+
+/// Bytes that the process has had written to disks so far.
+pub fn written_bytes(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
+
 /// Processor time that this thread has had so far: what others do on the machine does not count.
 pub fn own_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with schedstat");

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{
-    Arguments,
-    broker::{Broker, Filling},
-    process,
-};
+use crate::process;
 
 /// Which side of the limit is good.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +15,7 @@ pub enum Wanted {
 
 /// One goal and what came of it; `None` when nothing could be measured.
 struct Goal {
-    name: &'static str,
+    name: String,
     unit: &'static str,
     wanted: Wanted,
     figure: Option<f64>,
@@ -34,15 +30,12 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(arguments: &Arguments) -> Self {
+    /// A report that begins with the state of the machine. `quiet` keeps standard output for the document at the end.
+    pub fn new(quiet: bool, about: &str) -> Self {
         let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
         let load = process::machine_load();
-        let mut report =
-            Self { lines: Vec::new(), goals: Vec::new(), details: serde_json::Map::new(), quiet: arguments.json };
-        report.line(format!(
-            "{processors} processors, load {load:.1} before the start; medians of {} rounds of {} s, both sides in turn",
-            arguments.rounds, arguments.seconds
-        ));
+        let mut report = Self { lines: Vec::new(), goals: Vec::new(), details: serde_json::Map::new(), quiet };
+        report.line(format!("{processors} processors, load {load:.1} before the start; {about}"));
         if load > 0.5 {
             report.line("this machine was BUSY with something else: only the ratios count".into());
         }
@@ -65,26 +58,9 @@ impl Report {
         self.details.insert(name.to_owned(), value.clone());
     }
 
-    pub fn goal(&mut self, name: &'static str, unit: &'static str, wanted: Wanted, figure: Option<f64>) {
-        self.goals.push(Goal { name, unit, wanted, figure });
-    }
-
-    pub fn filled(&mut self, broker: &Broker, filling: &Filling) {
-        let count = broker.paths.len();
-        let (accepting, settling) = (filling.accepting.as_secs_f64(), filling.settling.as_secs_f64());
-        let resident = process::memory(broker.pid()).0;
-        self.line(format!(
-            "filled with {count} computes: accepted in {accepting:.1} s, all running {settling:.1} s later; \
-             {resident:.0} MiB resident"
-        ));
-        let complaints = broker.complaints();
-        if !complaints.is_empty() {
-            self.line(format!("the server complained:\n{complaints}"));
-        }
-        self.detail(
-            "filling",
-            &json!({ "computes": count, "accepting": accepting, "settling": settling, "resident_mib": resident }),
-        );
+    /// A goal and what came of it, for the end.
+    pub fn goal(&mut self, name: impl Into<String>, unit: &'static str, wanted: Wanted, figure: Option<f64>) {
+        self.goals.push(Goal { name: name.into(), unit, wanted, figure });
     }
 
     /// The goals, one line each, at the end.
@@ -96,7 +72,7 @@ impl Report {
             println!("{:#}", Value::Object(document));
             return;
         }
-        println!("\n{:<42} {:>12} {:>14}   ratio", "goal", "figure", "wanted");
+        println!("\n{:<48} {:>12} {:>14}   ratio", "goal", "figure", "wanted");
         for goal in &self.goals {
             println!("{}", goal.text());
         }
@@ -136,7 +112,7 @@ impl Goal {
         let figure = self.figure.map_or_else(|| "–".into(), |figure| format!("{} {unit}", number(figure)));
         let wanted = format!("{sign} {} {unit}", number(self.limit()));
         let ratio = self.ratio().map_or_else(|| "–".into(), number);
-        format!("{:<42} {figure:>12} {wanted:>14}   {ratio:>5}  {}", self.name, self.verdict())
+        format!("{:<48} {figure:>12} {wanted:>14}   {ratio:>5}  {}", self.name, self.verdict())
     }
 
     fn json(&self) -> Value {

@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// For how long a created machine may take until its processors run.
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(100);
+/// For how long one call waits: the right to work and the site's breaker are asked anew with the next one.
+const PATIENCE_OF_A_LOOK: Duration = Duration::from_secs(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct Provision {
@@ -207,7 +209,8 @@ pub async fn wait_for(work: &Work, wanted: impl Fn(&Machine) -> bool, limit: Dur
     let id: MachineId = name(id).map_err(|error| failure(&error))?;
     let deadline = Instant::now() + limit;
     loop {
-        let machine = work.site.backend.machine(&id).await.map_err(|error| failure(&error))?;
+        let patience = PATIENCE_OF_A_LOOK.min(deadline.saturating_duration_since(Instant::now()));
+        let machine = work.site.backend.machine_at_rest(&id, patience).await.map_err(|error| failure(&error))?;
         if wanted(&machine) {
             return Ok(machine);
         }
@@ -219,7 +222,10 @@ pub async fn wait_for(work: &Work, wanted: impl Fn(&Machine) -> bool, limit: Dur
             let seconds = limit.as_secs();
             return Err(StepFailure::Lasting(format!("the machine is {:?} after {seconds} s", machine.state)));
         }
-        tokio::time::sleep(LOOK).await;
+        // It has not begun to do what it was asked for.
+        if machine.state.is_at_rest() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

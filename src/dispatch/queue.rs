@@ -127,8 +127,9 @@ impl Queue {
         most: u32,
     ) -> Result<Vec<Saga>, StoreError> {
         let mut load = self.load(connection, site)?;
+        let due = saga::due(connection, site)?;
         let mut claimed = Vec::new();
-        for operation in ORDER {
+        for operation in ORDER.into_iter().filter(|operation| due.iter().any(|due| due == operation.as_str())) {
             // What is in reserve is for the system's own alone; what is half done counts as a client's.
             for (priority, least) in [(Priority::User, PRIORITY_USER), (Priority::Internal, PRIORITY_INTERNAL)] {
                 let room = self.policy.room(site, operation, priority, &load);
@@ -139,9 +140,15 @@ impl Queue {
                 }
                 let claim =
                     Claim { owner, site, operation: operation.as_str(), priority: least, most: i64::from(room) };
-                for saga in saga::claim(connection, &claim)? {
+                let found = saga::claim(connection, &claim)?;
+                let has_more = u32::try_from(found.len()).is_ok_and(|found| found == room);
+                for saga in found {
                     load.claim(operation);
                     claimed.push(saga);
+                }
+                // What a client's place is enough for was among them.
+                if !has_more {
+                    break;
                 }
             }
         }

@@ -25,21 +25,34 @@ const CONNECTIONS: u32 = 8;
 /// How many brief reads of SQLite run at once; one more finds a thread.
 const BRIEF_READERS: usize = 4;
 
+/// A connection that did its work so lately is taken for good; any other one is asked first, since its server may have
+/// been started anew.
+const TRUSTED: Duration = Duration::from_millis(500);
+
 struct Connections(Address);
 
+/// A connection, and when it last did its work.
+struct Pooled {
+    connection: DbConnection,
+    worked_at: Option<Instant>,
+}
+
 impl r2d2::ManageConnection for Connections {
-    type Connection = DbConnection;
+    type Connection = Pooled;
     type Error = StoreError;
 
-    fn connect(&self) -> Result<DbConnection, StoreError> {
-        self.0.connect_reader()
+    fn connect(&self) -> Result<Pooled, StoreError> {
+        Ok(Pooled { connection: self.0.connect_reader()?, worked_at: None })
     }
 
-    fn is_valid(&self, connection: &mut DbConnection) -> Result<(), StoreError> {
-        Ok(connection.batch_execute("SELECT 1")?)
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
+        if pooled.worked_at.is_some_and(|at| at.elapsed() < TRUSTED) {
+            return Ok(());
+        }
+        Ok(pooled.connection.batch_execute("SELECT 1")?)
     }
 
-    fn has_broken(&self, _connection: &mut DbConnection) -> bool {
+    fn has_broken(&self, _pooled: &mut Pooled) -> bool {
         false
     }
 }
@@ -245,8 +258,12 @@ where
     let connections = pool.connections.clone();
     tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let mut connection = connections.get().map_err(|error| StoreError::Pool(error.to_string()))?;
-        work(&mut connection)
+        let mut pooled = connections.get().map_err(|error| StoreError::Pool(error.to_string()))?;
+        // Whoever fails, for whatever reason, or panics leaves it in doubt.
+        pooled.worked_at = None;
+        let done = work(&mut pooled.connection)?;
+        pooled.worked_at = Some(Instant::now());
+        Ok(done)
     })
     .await
     .map_err(|_| StoreError::Interrupted)?

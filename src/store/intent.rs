@@ -17,15 +17,14 @@ pub fn insert(
     saga: Uuid,
     site: &str,
 ) -> Result<(), StoreError> {
-    diesel::insert_into(intents::table)
-        .values((
-            intents::id.eq(tag.to_string()),
-            intents::entity_id.eq(entity.to_string()),
-            intents::saga_id.eq(saga.to_string()),
-            intents::site.eq(site),
-            intents::created_at.eq(Timestamp::now().0),
-        ))
-        .execute(connection)?;
+    let new = diesel::insert_into(intents::table).values((
+        intents::id.eq(tag.to_string()),
+        intents::entity_id.eq(entity.to_string()),
+        intents::saga_id.eq(saga.to_string()),
+        intents::site.eq(site),
+        intents::created_at.eq(Timestamp::now().0),
+    ));
+    on_either!(connection, either => new.execute(either))?;
     Ok(())
 }
 
@@ -34,8 +33,8 @@ pub fn insert(
 /// # Errors
 /// The database failed.
 pub fn settle(connection: &mut DbConnection, tag: IntentTag, backend_id: Option<&str>) -> Result<(), StoreError> {
-    diesel::update(diesel::QueryDsl::filter(intents::table, intents::id.eq(tag.to_string())))
-        .set((intents::machine.eq(backend_id), intents::settled_at.eq(Timestamp::now().0)))
-        .execute(connection)?;
+    let settled = diesel::update(diesel::QueryDsl::filter(intents::table, intents::id.eq(tag.to_string())))
+        .set((intents::machine.eq(backend_id), intents::settled_at.eq(Timestamp::now().0)));
+    on_either!(connection, either => settled.execute(either))?;
     Ok(())
 }

@@ -1,9 +1,15 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     Addresses, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec,
     Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod, Volumes,
 };
+
+/// How often a backend is asked that cannot tell when something changes.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What the broker may ask of a site's machine manager.
 ///
@@ -28,6 +34,21 @@ pub trait Backend: Send + Sync {
 
     /// The present facts of one machine.
     async fn machine(&self, id: &MachineId) -> Result<Machine, BackendError>;
+
+    /// The facts of one machine as soon as it neither builds nor stops, or as they are when `patience` is over. Who
+    /// waits for a machine asks this; a backend that hears of changes answers at once, any other is asked again and
+    /// again.
+    async fn machine_at_rest(&self, id: &MachineId, patience: Duration) -> Result<Machine, BackendError> {
+        let limit = Instant::now() + patience;
+        loop {
+            let machine = self.machine(id).await?;
+            let left = limit.saturating_duration_since(Instant::now());
+            if machine.state.is_at_rest() || left.is_zero() {
+                return Ok(machine);
+            }
+            sleep(LOOK.min(left)).await;
+        }
+    }
 
     /// The machine that carries this tag, if the backend knows one. How an unanswered `create` is found again.
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError>;

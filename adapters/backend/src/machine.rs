@@ -129,6 +129,14 @@ pub enum MachineState {
     Failed,
 }
 
+impl MachineState {
+    /// Whether it stays so until somebody asks for something else.
+    #[must_use]
+    pub fn is_at_rest(self) -> bool {
+        !matches!(self, Self::Building | Self::Stopping)
+    }
+}
+
 /// A way into the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {

@@ -37,6 +37,7 @@ calls! {
     ProvideImage "provide_image" None,
     Create "create" Some(EFFECT),
     Machine "machine" Some(LOOK),
+    MachineAtRest "machine_at_rest" Some(LOOK),
     FindByTag "find_by_tag" Some(LOOK),
     Machines "machines" Some(LOOK),
     Start "start" Some(ASK),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backend::{
@@ -37,6 +37,10 @@ impl Backend for Guarded {
 
     async fn machine(&self, id: &MachineId) -> Result<Machine, BackendError> {
         self.call(Call::Machine, self.backend.machine(id)).await
+    }
+
+    async fn machine_at_rest(&self, id: &MachineId, patience: Duration) -> Result<Machine, BackendError> {
+        self.call(Call::MachineAtRest, self.backend.machine_at_rest(id, patience)).await
     }
 
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError> {

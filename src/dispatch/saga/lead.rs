@@ -5,12 +5,16 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Definition, Done, Moment, Outcome, Run, StepFailure, Trial, run::begin, trial::When};
+use super::{
+    Definition, Done, Moment, Outcome, Run, StepFailure, Trial,
+    run::{announce, asks, beginning},
+    trial::When,
+};
 use crate::{
     measured,
     store::{
         StoreError, Timestamp, entity,
-        saga::{self, Position, SagaState},
+        saga::{self, Line, Position, SagaState},
     },
 };
 
@@ -61,16 +65,14 @@ impl Leader {
                     if run.saga.step + 1 == definition.steps().len() {
                         return self.end(run, Some((step, done)), Outcome::Done).await;
                     }
-                    let position = Position { state: SagaState::Running, step: run.saga.step + 1, error: None };
-                    self.advance(run, (step, "done"), done, position).await?;
+                    self.advance(run, (step, "done"), done, (SagaState::Running, run.saga.step + 1), None).await?;
                 }
                 Worked::Finished(Ok(done)) => {
                     let error = run.saga.error.clone();
                     let Some(before) = run.saga.step.checked_sub(1) else {
                         return self.end(run, Some((step, done)), Outcome::Undone(error.unwrap_or_default())).await;
                     };
-                    let position = Position { state: SagaState::Unwinding, step: before, error };
-                    self.advance(run, (step, "undone"), done, position).await?;
+                    self.advance(run, (step, "undone"), done, (SagaState::Unwinding, before), error).await?;
                 }
                 Worked::Finished(Err(StepFailure::Lasting(reason))) if forward => {
                     self.turn_back(run, step, "failed", reason).await?;
@@ -156,8 +158,8 @@ impl Leader {
         event: &'static str,
         reason: String,
     ) -> Result<(), StoreError> {
-        let position = Position { state: SagaState::Unwinding, step: run.saga.step, error: Some(reason) };
-        self.advance(run, (step, event), Done::nothing(), position).await
+        let here = (SagaState::Unwinding, run.saga.step);
+        self.advance(run, (step, event), Done::nothing(), here, Some(reason)).await
     }
 
     /// Writes down what has become of a step, what it has learned, and that the next one begins.
@@ -166,21 +168,27 @@ impl Leader {
         run: &mut Run,
         (step, event): (&'static str, &'static str),
         done: Done,
-        position: Position,
+        (state, to): (SagaState, usize),
+        error: Option<String>,
     ) -> Result<(), StoreError> {
         let undoing = run.saga.state != SagaState::Running;
         let mut next = run.saga.clone();
         next.asked_at = run.asked_at();
-        next.state = position.state;
-        next.step = position.step;
+        next.state = state;
+        next.step = to;
         next.attempts = 0;
-        next.error.clone_from(&position.error);
+        next.error = error;
         let (definition, written) = (Arc::clone(&self.definition), next.clone());
-        run.write(move |connection| {
+        let asks = asks(definition.as_ref(), &written);
+        let position = Position { state, step: to, error: next.error.clone(), asks };
+        run.advance(position, move |connection| {
             done.write(connection)?;
-            saga::log(connection, written.id, step, event, position.error.as_deref())?;
-            saga::advance(connection, &written, &position)?;
-            begin(connection, definition.as_ref(), &written)
+            let ended = Line { step, event, detail: written.error.as_deref() };
+            match beginning(definition.as_ref(), &written) {
+                Some(begins) => saga::log(connection, written.id, [ended, begins])?,
+                None => saga::log(connection, written.id, [ended])?,
+            }
+            announce(connection, definition.as_ref(), &written)
         })
         .await?;
         run.saga = next;
@@ -193,17 +201,21 @@ impl Leader {
         let undoing = run.saga.state != SagaState::Running;
         let (saga, definition, ended) = (run.saga.clone(), Arc::clone(&self.definition), outcome.clone());
         let step = last.as_ref().map(|(step, _)| *step);
-        run.write(move |connection| {
-            let (state, reason) = match &ended {
-                Outcome::Done => (SagaState::Done, None),
-                Outcome::Undone(reason) => (SagaState::Undone, Some(reason.clone())),
-            };
-            if let Some((step, done)) = &last {
-                done.write(connection)?;
-                saga::log(connection, saga.id, step, if undoing { "undone" } else { "done" }, None)?;
+        let (state, reason) = match &outcome {
+            Outcome::Done => (SagaState::Done, None),
+            Outcome::Undone(reason) => (SagaState::Undone, Some(reason.clone())),
+        };
+        let position = Position { state, step: saga.step, error: reason.clone(), asks: false };
+        run.advance(position, move |connection| {
+            let whole = Line { step: "", event: state.as_str(), detail: reason.as_deref() };
+            match &last {
+                Some((step, done)) => {
+                    done.write(connection)?;
+                    let event = if undoing { "undone" } else { "done" };
+                    saga::log(connection, saga.id, [Line { step, event, detail: None }, whole])?;
+                }
+                None => saga::log(connection, saga.id, [whole])?,
             }
-            saga::log(connection, saga.id, "", state.as_str(), reason.as_deref())?;
-            saga::advance(connection, &saga, &Position { state, step: saga.step, error: reason })?;
             if definition.repeats() {
                 saga::forget_old(connection, saga.entity)?;
             }
@@ -233,7 +245,7 @@ async fn pause(run: &Run, step: &'static str, forward: bool, reason: String) -> 
         tracing::warn!(step, forward, attempts, %reason, ?later, "a step pauses");
     }
     run.write(move |connection| {
-        saga::log(connection, saga.id, step, "pause", Some(&reason))?;
+        saga::log(connection, saga.id, [Line { step, event: "pause", detail: Some(&reason) }])?;
         // While undoing, the reason why is worth more than why undoing is hard; the log and the message have both.
         let shown = if forward { &reason } else { saga.error.as_ref().unwrap_or(&reason) };
         saga::postpone(connection, &saga, later, shown)?;

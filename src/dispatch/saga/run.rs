@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::Definition;
 use crate::store::{
     Db, DbConnection, StoreError, Timestamp, entity,
-    saga::{self, Saga, SagaState},
+    saga::{self, Line, Position, Saga, SagaState},
 };
 
 /// A saga in the hands of its owner.
@@ -67,6 +67,24 @@ impl Run {
             .await
     }
 
+    /// Goes on to another position, and writes what comes with it, if the saga is still ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it is not; the database failed.
+    pub(super) async fn advance<F>(&self, position: Position, work: F) -> Result<(), StoreError>
+    where
+        F: Fn(&mut DbConnection) -> Result<(), StoreError> + Send + 'static,
+    {
+        let saga = self.saga.clone();
+        self.db
+            .write_locking(move |connection| {
+                // First, since it checks the fence.
+                saga::advance(connection, &saga, &position)?;
+                work(connection)
+            })
+            .await
+    }
+
     /// Reads.
     ///
     /// # Errors
@@ -97,14 +115,38 @@ fn time(stored: &AtomicI64) -> Option<Timestamp> {
     Some(stored.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Timestamp)
 }
 
-/// Writes down that the present step begins, in the caller's transaction: before anything happens outside.
+/// Whether the site is asked for the first time when the saga goes on to where it stands here.
+pub(super) fn asks(definition: &dyn Definition, saga: &Saga) -> bool {
+    let makes = definition.steps().get(saga.step).is_some_and(|step| definition.makes(step));
+    makes && saga.state == SagaState::Running && saga.asked_at.is_none()
+}
+
+/// Writes down that the present step begins, in the transaction that has claimed the saga: before anything happens
+/// outside.
 pub(super) fn begin(connection: &mut DbConnection, definition: &dyn Definition, saga: &Saga) -> Result<(), StoreError> {
-    let Some(step) = definition.steps().get(saga.step).copied() else { return Ok(()) };
-    let forward = saga.state == SagaState::Running;
-    saga::log(connection, saga.id, step, if forward { "begin" } else { "undo" }, None)?;
-    if forward && saga.asked_at.is_none() && definition.makes(step) {
+    if let Some(begins) = beginning(definition, saga) {
+        saga::log(connection, saga.id, [begins])?;
+    }
+    if asks(definition, saga) {
         saga::mark_asked(connection, saga.id)?;
     }
+    announce(connection, definition, saga)
+}
+
+/// What the log says when the saga goes on from where it stands here.
+pub(super) fn beginning(definition: &dyn Definition, saga: &Saga) -> Option<Line<'static>> {
+    let step = definition.steps().get(saga.step).copied()?;
+    Some(Line { step, event: if saga.state == SagaState::Running { "begin" } else { "undo" }, detail: None })
+}
+
+/// Tells the owner what is going on now.
+pub(super) fn announce(
+    connection: &mut DbConnection,
+    definition: &dyn Definition,
+    saga: &Saga,
+) -> Result<(), StoreError> {
+    let Some(step) = definition.steps().get(saga.step).copied() else { return Ok(()) };
+    let forward = saga.state == SagaState::Running;
     let message = match forward {
         true => definition.announcement(step, saga),
         false => saga.error.as_ref().map(|reason| format!("being undone: {reason}")),

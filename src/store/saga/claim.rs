@@ -2,7 +2,8 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl,
-    sql_types::{BigInt, Bool, Nullable, Text},
+    dsl::sql,
+    sql_types::{BigInt, Bool, Integer, Nullable, Text},
 };
 
 use super::{PRIORITY_BEGUN, Row, Saga, UNFINISHED};
@@ -56,23 +57,54 @@ pub fn claim(connection: &mut DbConnection, claim: &Claim<'_>) -> Result<Vec<Sag
         return Ok(Vec::new());
     }
     let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    // One version of each row; what has begun goes before what has not.
+    let begun = sql::<Nullable<BigInt>>("coalesce(begun_at, ").bind::<BigInt, _>(now).sql(")");
+    let priority =
+        sql::<Integer>(&format!("CASE WHEN priority < {PRIORITY_BEGUN} THEN {PRIORITY_BEGUN} ELSE priority END"));
     diesel::update(sagas::table.filter(sagas::id.eq_any(&ids)))
-        .set((sagas::owner.eq(claim.owner), sagas::fence.eq(sagas::fence + 1), sagas::updated_at.eq(now)))
+        .set((
+            sagas::owner.eq(claim.owner),
+            sagas::fence.eq(sagas::fence + 1),
+            sagas::updated_at.eq(now),
+            sagas::begun_at.eq(begun),
+            sagas::priority.eq(priority),
+        ))
         .execute(connection)?;
-    let fresh: Vec<&String> = rows.iter().filter(|row| row.begun_at.is_none()).map(|row| &row.id).collect();
-    if !fresh.is_empty() {
-        diesel::update(sagas::table.filter(sagas::id.eq_any(fresh)))
-            .set(sagas::begun_at.eq(now))
-            .execute(connection)?;
-        diesel::update(sagas::table.filter(sagas::id.eq_any(&ids)).filter(sagas::priority.lt(PRIORITY_BEGUN)))
-            .set(sagas::priority.eq(PRIORITY_BEGUN))
-            .execute(connection)?;
-    }
     for row in &mut rows {
         row.owner = Some(claim.owner.to_owned());
         row.fence += 1;
     }
     rows.into_iter().map(Row::saga).collect()
+}
+
+/// The operations of which something is due at a site and held by nobody. A claim of any other would find nothing.
+///
+/// # Errors
+/// The database failed.
+pub fn due(connection: &mut DbConnection, site: &str) -> Result<Vec<String>, StoreError> {
+    // From one operation to the next, each by the index, so that it takes no longer when many are due. What has waited
+    // past its time is among them, as long as it is there.
+    let next = |after: &str| {
+        format!(
+            "SELECT min(operation) AS operation FROM sagas WHERE site = $1 AND owner IS NULL AND blocked_by IS NULL \
+             AND state IN ('running', 'unwinding'){after}"
+        )
+    };
+    let query = diesel::sql_query(format!(
+        "WITH RECURSIVE due (operation) AS ({} UNION ALL SELECT ({}) FROM due WHERE due.operation IS NOT NULL) \
+         SELECT operation FROM due WHERE operation IS NOT NULL",
+        next(""),
+        next(" AND sagas.operation > due.operation"),
+    ))
+    .bind::<Text, _>(site);
+    let rows: Vec<DueOperation> = on_either!(connection, either => query.load(either))?;
+    Ok(rows.into_iter().map(|row| row.operation).collect())
+}
+
+#[derive(diesel::QueryableByName)]
+struct DueOperation {
+    #[diesel(sql_type = Text)]
+    operation: String,
 }
 
 /// Lets nobody else claim at this site until the transaction ends, so that what is counted stays true.

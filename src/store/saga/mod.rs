@@ -5,16 +5,18 @@
 //! ended. Only waiting ones can be dropped without a trace at their site.
 
 mod claim;
+mod log;
 mod progress;
 
 use std::{collections::BTreeMap, str::FromStr};
 
-pub use claim::{Claim, active, claim, expired, release, started_since, waiting};
+pub use claim::{Claim, active, claim, due, expired, release, started_since, waiting};
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl};
+pub use log::{Line, log};
 #[cfg(test)]
 pub use progress::events;
 pub use progress::{
-    Position, advance, check_fence, drop_if_waiting, forget_old, is_cancelled, lock, log, mark_asked, postpone,
+    Position, advance, check_fence, drop_if_waiting, forget_old, is_cancelled, lock, mark_asked, postpone,
     request_cancel,
 };
 use uuid::Uuid;

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
-    sql_types::{BigInt, Nullable, Text},
-};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{PRIORITY_INTERNAL, Saga, SagaState, UNFINISHED};
+use super::{Line, PRIORITY_INTERNAL, Saga, SagaState, UNFINISHED, log};
 #[cfg(test)]
 use crate::store::schema::saga_log;
 use crate::store::{DbConnection, StoreError, Timestamp, entity::EntityId, schema::sagas};
@@ -25,6 +22,8 @@ pub struct Position {
     pub step: usize,
     /// What failed, if something did.
     pub error: Option<String>,
+    /// Whether the site is asked to make something there.
+    pub asks: bool,
 }
 
 /// Refuses to go on unless the saga is still held, and keeps others from taking it until the transaction ends. To be
@@ -40,7 +39,7 @@ pub fn check_fence(connection: &mut DbConnection, id: Uuid, fence: i64) -> Resul
     expect_held(id, rows)
 }
 
-/// Moves to another step, or to another state.
+/// Moves to another step, or to another state. As [`check_fence`], it may be what a transaction of a step does first.
 ///
 /// # Errors
 /// [`StoreError::Fenced`] when another owner has taken over.
@@ -57,6 +56,7 @@ pub fn advance(connection: &mut DbConnection, saga: &Saga, to: &Position) -> Res
         sagas::error.eq(&to.error),
         sagas::priority.eq(priority),
         owner.map(|nobody| sagas::owner.eq(nobody)),
+        to.asks.then(|| sagas::asked_at.eq(now)),
         sagas::updated_at.eq(now),
     ));
     let rows = on_either!(connection, either => change.execute(either))?;
@@ -101,9 +101,9 @@ pub fn forget_old(connection: &mut DbConnection, entity: EntityId) -> Result<(),
 /// # Errors
 /// The database failed.
 pub fn mark_asked(connection: &mut DbConnection, id: Uuid) -> Result<(), StoreError> {
-    diesel::update(sagas::table.filter(sagas::id.eq(id.to_string())))
-        .set(sagas::asked_at.eq(Timestamp::now().0))
-        .execute(connection)?;
+    let asked =
+        diesel::update(sagas::table.filter(sagas::id.eq(id.to_string()))).set(sagas::asked_at.eq(Timestamp::now().0));
+    on_either!(connection, either => asked.execute(either))?;
     Ok(())
 }
 
@@ -180,37 +180,9 @@ pub fn drop_if_waiting(connection: &mut DbConnection, id: Uuid, reason: &str) ->
     if rows == 0 {
         return Ok(false);
     }
-    log(connection, id, "", "dropped", Some(reason))?;
+    log(connection, id, [Line { step: "", event: "dropped", detail: Some(reason) }])?;
     unblock(connection, id)?;
     Ok(true)
-}
-
-/// Writes one line of the saga's log.
-///
-/// # Errors
-/// The database failed.
-pub fn log(
-    connection: &mut DbConnection,
-    id: Uuid,
-    step: &str,
-    event: &str,
-    detail: Option<&str>,
-) -> Result<(), StoreError> {
-    // One statement: a saga's lines are written by its owner alone.
-    let line = diesel::sql_query(
-        "INSERT INTO saga_log (saga_id, sequence, step, event, detail, at) \
-         SELECT $1, coalesce(max(sequence), 0) + 1, $2, $3, $4, $5 FROM saga_log WHERE saga_id = $1",
-    )
-    .bind::<Text, _>(id.to_string())
-    .bind::<Text, _>(step)
-    .bind::<Text, _>(event)
-    .bind::<Nullable<Text>, _>(detail)
-    .bind::<BigInt, _>(Timestamp::now().0);
-    match connection {
-        DbConnection::Postgres(connection) => line.execute(connection)?,
-        DbConnection::Sqlite(connection) => line.execute(connection)?,
-    };
-    Ok(())
 }
 
 /// What the logs of the entity's sagas say, in order: step and event.

@@ -139,9 +139,10 @@ async fn entities_and_sagas(db: &Db) {
     let stale = db.write(move |connection| saga::check_fence(connection, held.id, held.fence - 1)).await;
     assert!(matches!(stale, Err(StoreError::Fenced(_))));
     db.write(move |connection| {
-        saga::log(connection, held.id, "step", "begin", None)?;
-        saga::log(connection, held.id, "step", "done", None)?;
-        saga::advance(connection, &held, &Position { state: SagaState::Done, step: 1, error: None })
+        let line = |event| saga::Line { step: "step", event, detail: None };
+        saga::log(connection, held.id, [line("begin")])?;
+        saga::log(connection, held.id, [line("done")])?;
+        saga::advance(connection, &held, &Position { state: SagaState::Done, step: 1, error: None, asks: false })
     })
     .await
     .unwrap();

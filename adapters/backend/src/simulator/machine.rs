@@ -74,6 +74,11 @@ impl SimulatedMachine {
         self.flapping = (!period.is_zero()).then(|| Box::new(Flapping { since: now, period }));
     }
 
+    /// When it gets to where it goes; nothing if it stays where it is.
+    pub(super) fn arrival(&self) -> Option<Instant> {
+        self.course.arrival.map(|(at, _)| at)
+    }
+
     pub(super) fn facts(&self, now: Instant) -> Machine {
         let (state, detail) = self.apparent(now);
         let running = state == MachineState::Running;

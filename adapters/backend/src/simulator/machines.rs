@@ -144,6 +144,21 @@ impl Backend for Simulator {
         self.perform(Operation::Machine, |state, now| Ok(state.machine(id)?.facts(now))).await
     }
 
+    async fn machine_at_rest(&self, id: &MachineId, patience: Duration) -> Result<Machine, BackendError> {
+        let limit = Instant::now() + patience;
+        loop {
+            let look = |state: &mut State, now| {
+                let machine = state.machine(id)?;
+                Ok((machine.facts(now), machine.arrival()))
+            };
+            let (machine, arrival) = self.perform(Operation::Machine, look).await?;
+            if machine.state.is_at_rest() || Instant::now() >= limit {
+                return Ok(machine);
+            }
+            tokio::time::sleep_until(arrival.map_or(limit, |arrival| arrival.min(limit))).await;
+        }
+    }
+
     async fn find_by_tag(&self, tag: IntentTag) -> Result<Option<Machine>, BackendError> {
         let find = |state: &mut State, now| {
             let found = state.machines.find(tag, now, state.behaviour.listing_lag)?;

@@ -6,7 +6,7 @@ use backend::{
     simulator::{Behaviour, Delays, Simulator},
 };
 use futures_util::TryStreamExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{machine, offer, spec, tag};
 
@@ -168,4 +168,19 @@ async fn a_deferred_save_switches_a_running_machine_off_and_on() {
 #[tokio::test]
 async fn an_unknown_tag_finds_nothing() {
     assert_eq!(Simulator::default().find_by_tag(tag()).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_hears_when_a_machine_is_at_rest_or_patience_is_over() {
+    let simulator = slow();
+    let began = Instant::now();
+    let id = machine(&simulator).await;
+    for (patience, state, after) in
+        [(3, MachineState::Building, 3), (60, MachineState::Running, 10), (60, MachineState::Running, 10)]
+    {
+        let seen = simulator.machine_at_rest(&id, Duration::from_secs(patience)).await.unwrap();
+        // The clock of the test goes by milliseconds.
+        assert_eq!((seen.state, began.elapsed().as_secs()), (state, after));
+        assert!(began.elapsed().subsec_millis() < 10);
+    }
 }

@@ -69,6 +69,7 @@ fn make<'a>(call: Call, to: &'a Guarded) -> BoxFuture<'a, Outcome> {
         Call::ProvideImage => made!(Backend, provide_image, &offer(1, Duration::ZERO), &|_| ()),
         Call::Create => made!(Backend, create, &machine_spec()),
         Call::Machine => made!(Backend, machine, &machine),
+        Call::MachineAtRest => made!(Backend, machine_at_rest, &machine, Duration::from_secs(1)),
         Call::FindByTag => made!(Backend, find_by_tag, tag()),
         Call::Machines => made!(Backend, machines,),
         Call::Start => made!(Backend, start, &machine),
