@@ -18,7 +18,7 @@ use super::{
     security_group, storage,
 };
 use crate::{
-    dispatch::{Order, Planner, policy::Operation},
+    dispatch::{Order, Planner, QueueFull, policy::Operation},
     login::Principal,
     store::{
         DbConnection, StoreError, Timestamp,
@@ -101,6 +101,25 @@ impl Broker {
             Acceptance::Now => Ok(locations),
             Acceptance::Before(answer) => from_answer(&answer),
         }
+    }
+
+    /// Whether any site's queue takes one more creation. Asks nobody.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`] when all are full; the one that is so for the shortest time says when to come again.
+    pub fn check_room(&self) -> Result<(), BrokerError> {
+        let dispatch = &self.inner.dispatch;
+        let mut soonest: Option<QueueFull> = None;
+        for site in dispatch.sites().iter() {
+            match dispatch.admit(&site.name, Operation::Create) {
+                Ok(()) => return Ok(()),
+                Err(full) if soonest.as_ref().is_none_or(|other| full.retry_after < other.retry_after) => {
+                    soonest = Some(full);
+                }
+                Err(_) => {}
+            }
+        }
+        soonest.map_or(Ok(()), |full| Err(full.into()))
     }
 
     /// Writes all candidates in one transaction.

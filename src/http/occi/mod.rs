@@ -79,6 +79,10 @@ async fn lead(
     }
     let place = Place::of(&path);
     let reading = matches!(received.method.as_str(), "GET" | "HEAD");
+    // Under more load than can be borne, what is refused has to cost nothing: not even the question who asks.
+    if matches!(place, Place::Collection(_)) && received.method == "POST" && received.action.is_none() {
+        broker.check_room()?;
+    }
     // The query interface tells strangers how to speak to this server, and nothing else.
     if matches!(place, Place::Query) && reading {
         let principal = principal::of(request, broker).await?;
