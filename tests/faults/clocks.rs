@@ -32,8 +32,8 @@ fn take_a_while(world: &World) {
     world.simulator.change(|behaviour| behaviour.delays = delays);
 }
 
-/// All machines run: nothing was given up, and no time in the log is before an earlier one of the same entity, or before
-/// any earlier one by more than transactions overlap.
+/// All machines run: nothing was given up, and no time in the log is before an earlier one of the same entity, or
+/// before any earlier one by more than transactions overlap.
 async fn nothing_expired(world: &mut World) -> Tally {
     let tally = world.check().await;
     let states = world.database.query("SELECT DISTINCT state FROM entities");

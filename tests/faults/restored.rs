@@ -1,5 +1,5 @@
-//! F17: the database is put back as it was a while ago. What was made since belongs to nobody: it is listed, and nothing
-//! is done to it until somebody decides.
+//! F17: the database is put back as it was a while ago. What was made since belongs to nobody: it is listed, and
+//! nothing is done to it until somebody decides.
 
 use std::sync::Arc;
 
