@@ -19,7 +19,7 @@ use super::{Definition, Outcome, Run, Trial, lead::Leader, run::begin};
 use crate::{
     dispatch::{
         guard::lease_check,
-        queue::{Queue, in_words},
+        queue::{MOST_AT_ONCE, Queue, in_words},
         replica::{Replica, Right},
     },
     store::{
@@ -30,7 +30,7 @@ use crate::{
 
 /// How often the table is looked at when nobody wakes the engine.
 const ROUND: Duration = Duration::from_millis(500);
-/// Claims come together: what wakes the engine within this time is served by one transaction.
+/// Claims come together: what wakes the engine within this time after a claim is served by one transaction.
 const GATHER: Duration = Duration::from_millis(4);
 /// How many sagas of one site one process works on at once; the policy's bound is for all processes together.
 const MOST_OF_A_SITE: u32 = 256;
@@ -111,6 +111,7 @@ impl Engine {
         let mut workers = JoinSet::new();
         let mut busy: BTreeMap<String, u32> = BTreeMap::new();
         let mut round = Instant::now();
+        let mut claimed = round;
         while !shutdown.is_cancelled() {
             if let Some(right) = self.replica.right() {
                 if Instant::now() >= round {
@@ -118,6 +119,7 @@ impl Engine {
                     self.look_round().await;
                 }
                 let woken = std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner));
+                claimed = Instant::now();
                 for site in woken {
                     let free = MOST_OF_A_SITE.saturating_sub(busy.get(&site).copied().unwrap_or(0));
                     for saga in self.claim(&right, &site, free).await {
@@ -133,7 +135,8 @@ impl Engine {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.wake.notified() => tokio::time::sleep(GATHER).await,
+                // Whoever comes when nobody has come for a while does not wait for others.
+                () = self.wake.notified() => tokio::time::sleep_until(claimed + GATHER).await,
                 () = tokio::time::sleep_until(round.max(Instant::now() + GATHER)) => {}
                 Some(ended) = workers.join_next() => self.note_end(ended, &mut busy),
             }
@@ -218,8 +221,10 @@ impl Engine {
             Ok(claimed) => {
                 if !claimed.is_empty() {
                     self.queue.begun(site, &claimed);
-                    // There may be more than one transaction takes.
-                    self.wake(site);
+                    // Otherwise whatever had room was taken; who gives room back wakes the engine.
+                    if claimed.len() >= MOST_AT_ONCE as usize {
+                        self.wake(site);
+                    }
                 }
                 claimed
             }
