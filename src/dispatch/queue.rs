@@ -21,7 +21,7 @@ use crate::{
 const ORDER: [Operation; 6] =
     [Operation::Remove, Operation::Power, Operation::Link, Operation::Change, Operation::Save, Operation::Create];
 /// No claim takes more: what a process claims it has to begin in one transaction.
-const MOST_AT_ONCE: u32 = 64;
+pub const MOST_AT_ONCE: u32 = 64;
 const LONGEST_RETRY: u32 = 300;
 
 /// No room in a queue.

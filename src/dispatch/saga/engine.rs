@@ -20,7 +20,7 @@ use crate::{
     dispatch::{
         guard::lease_check,
         policy::Operation,
-        queue::{Queue, in_words},
+        queue::{MOST_AT_ONCE, Queue, in_words},
         replica::{Replica, Right},
     },
     measured,
@@ -34,7 +34,7 @@ use crate::{
 const ROUND: Duration = Duration::from_millis(500);
 /// How often all sagas are counted, for people.
 const CENSUS: Duration = Duration::from_secs(5);
-/// Claims come together: what wakes the engine within this time is served by one transaction.
+/// Claims come together: what wakes the engine within this time after a claim is served by one transaction.
 const GATHER: Duration = Duration::from_millis(4);
 /// How many sagas of one site one process works on at once; the policy's bound is for all processes together.
 const MOST_OF_A_SITE: u32 = 256;
@@ -121,6 +121,7 @@ impl Engine {
         let mut workers = JoinSet::new();
         let mut busy: BTreeMap<String, u32> = BTreeMap::new();
         let (mut round, mut census) = (Instant::now(), Instant::now());
+        let mut claimed = round;
         while !shutdown.is_cancelled() {
             if let Some(right) = self.replica.right() {
                 if Instant::now() >= round {
@@ -132,6 +133,7 @@ impl Engine {
                     self.take_census().await;
                 }
                 let woken = std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner));
+                claimed = Instant::now();
                 for site in woken {
                     let free = MOST_OF_A_SITE.saturating_sub(busy.get(&site).copied().unwrap_or(0));
                     for saga in self.claim(&right, &site, free).await {
@@ -147,7 +149,8 @@ impl Engine {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.wake.notified() => tokio::time::sleep(GATHER).await,
+                // Whoever comes when nobody has come for a while does not wait for others.
+                () = self.wake.notified() => tokio::time::sleep_until(claimed + GATHER).await,
                 () = tokio::time::sleep_until(round.max(Instant::now() + GATHER)) => {}
                 Some(ended) = workers.join_next() => self.note_end(ended, &mut busy),
             }
@@ -247,8 +250,10 @@ impl Engine {
             Ok(claimed) => {
                 if !claimed.is_empty() {
                     self.queue.begun(site, &claimed);
-                    // There may be more than one transaction takes.
-                    self.wake(site);
+                    // Otherwise whatever had room was taken; who gives room back wakes the engine.
+                    if claimed.len() >= MOST_AT_ONCE as usize {
+                        self.wake(site);
+                    }
                 }
                 claimed
             }

@@ -43,6 +43,7 @@ async fn the_story_holds_on_sqlite() {
     entities_and_sagas(&sqlite(&directory)).await;
     appliances(&sqlite(&directory)).await;
     one_claim_each(&sqlite(&directory)).await;
+    only_what_is_due_is_claimed(&sqlite(&directory)).await;
     selection::selections(&sqlite(&directory)).await;
     cached::nothing_is_stale(&sqlite(&directory), &sqlite(&directory)).await;
     migration::down_and_up(&address);
@@ -62,6 +63,7 @@ async fn the_story_holds_on_postgresql() {
     entities_and_sagas(&db).await;
     appliances(&db).await;
     one_claim_each(&db).await;
+    only_what_is_due_is_claimed(&db).await;
     selection::selections(&db).await;
     // A second replica migrates nothing and sees the same.
     let replica = tokio::task::block_in_place(|| postgres.open());
@@ -154,6 +156,44 @@ async fn entities_and_sagas(db: &Db) {
     assert!(db.read(move |connection| entity::find(connection, project, id)).await.unwrap().is_none());
     db.write(move |connection| entity::remove(connection, id)).await.unwrap();
     assert!(db.read(|connection| saga::unfinished(connection, 10)).await.unwrap().is_empty(), "they go with it");
+}
+
+async fn only_what_is_due_is_claimed(db: &Db) {
+    let new = entity(project(db, "due").await);
+    let id = new.id;
+    let saga = |operation| NewSaga { site: "due".into(), operation, ..new_saga("provision", id) };
+    let (first, second) = (saga("remove"), saga("create"));
+    let sagas = [second.clone(), NewSaga { blocked_by: Some(first.id), ..saga("power") }, saga("remove"), first];
+    db.write(move |connection| {
+        entity::insert(connection, &new)?;
+        sagas.iter().try_for_each(|saga| saga::insert(connection, saga))
+    })
+    .await
+    .unwrap();
+    let due = async || db.read(|connection| saga::due(connection, "due")).await.unwrap();
+    assert_eq!(due().await, ["create", "remove"], "each once, and nothing that is blocked");
+    let claim = Claim { owner: "me", site: "due", operation: "create", priority: 0, most: 10 };
+    let held = db.write(move |connection| saga::claim(connection, &claim)).await.unwrap().remove(0);
+    assert_eq!(due().await, ["remove"], "nor what is held");
+    assert_eq!(held.id, second.id);
+    let lines = db
+        .write(move |connection| {
+            let line = |event| saga::Line { step: "step", event, detail: Some(event) };
+            let position = Position { state: SagaState::Running, step: 1, error: None, asks: true };
+            saga::advance(connection, &held, &position)?;
+            saga::log(connection, held.id, [line("begin")])?;
+            saga::log(connection, held.id, [line("done"), line("again")])?;
+            let found = saga::unfinished_of(connection, id)?.into_iter().find(|found| found.id == held.id);
+            let found = found.unwrap();
+            assert!(found.asked_at.is_some() && found.begun_at.is_some() && found.step == 1);
+            assert_eq!(found.priority, saga::PRIORITY_BEGUN);
+            saga::events(connection, id)
+        })
+        .await
+        .unwrap();
+    let events: Vec<&str> = lines.iter().map(|(_, event)| event.as_str()).collect();
+    assert_eq!(events, ["begin", "done", "again"]);
+    db.write(move |connection| entity::remove(connection, id)).await.unwrap();
 }
 
 async fn appliances(db: &Db) {
