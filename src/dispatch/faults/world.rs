@@ -188,7 +188,11 @@ impl World {
 
     pub async fn stop(&mut self) {
         self.shutdown.cancel();
-        let _ = (&mut self.running).await;
+        tokio::select! {
+            _ = &mut self.running => {}
+            // It struck after all was written; the dead do not end by themselves.
+            () = self.death.comes() => self.running.abort(),
+        }
     }
 
     pub async fn find(&self, id: EntityId) -> Option<Entity> {
