@@ -21,7 +21,9 @@ pub struct Run {
 
 impl Run {
     /// A saga that was just claimed and begun.
-    pub(super) fn new(saga: Saga, db: Db) -> Self {
+    pub(super) fn new(mut saga: Saga, db: Db) -> Self {
+        // A claim tells how it found the saga; what it waited for its turn does not count as work.
+        saga.begun_at.get_or_insert_with(Timestamp::now);
         let asked = saga.asked_at.map_or(0, |at| at.0);
         Self { saga, asked_before: asked.into(), asked_at: asked.into(), db }
     }

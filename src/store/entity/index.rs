@@ -25,21 +25,37 @@ pub(super) fn insert(
     mixins: &[CategoryId],
     attributes: &BTreeMap<AttributeName, Value>,
 ) -> Result<(), StoreError> {
-    for (position, mixin) in (0_i32..).zip(mixins) {
-        let row = diesel::insert_into(entity_mixins::table).values((
-            entity_mixins::entity_id.eq(id),
-            entity_mixins::position.eq(position),
-            entity_mixins::mixin.eq(mixin.as_str()),
-        ));
-        on_either!(connection, either => row.execute(either))?;
-    }
-    for (name, value) in attributes {
-        let row = diesel::insert_into(entity_attributes::table).values((
+    let mixins = (0_i32..).zip(mixins).map(|(position, mixin)| {
+        (entity_mixins::entity_id.eq(id), entity_mixins::position.eq(position), entity_mixins::mixin.eq(mixin.as_str()))
+    });
+    let attributes = attributes.iter().map(|(name, value)| {
+        Ok((
             entity_attributes::entity_id.eq(id),
             entity_attributes::name.eq(name.as_str()),
             entity_attributes::value.eq(indexed(value)?),
-        ));
-        on_either!(connection, either => row.execute(either))?;
+        ))
+    });
+    match connection {
+        // Each statement is a way to the server and back.
+        DbConnection::Postgres(connection) => {
+            let mixins: Vec<_> = mixins.collect();
+            if !mixins.is_empty() {
+                diesel::insert_into(entity_mixins::table).values(mixins).execute(connection)?;
+            }
+            let attributes = attributes.collect::<Result<Vec<_>, StoreError>>()?;
+            if !attributes.is_empty() {
+                diesel::insert_into(entity_attributes::table).values(attributes).execute(connection)?;
+            }
+        }
+        // A statement that is prepared already is quicker than one with as many rows as there happen to be.
+        DbConnection::Sqlite(connection) => {
+            for row in mixins {
+                diesel::insert_into(entity_mixins::table).values(row).execute(connection)?;
+            }
+            for row in attributes {
+                diesel::insert_into(entity_attributes::table).values(row?).execute(connection)?;
+            }
+        }
     }
     Ok(())
 }

@@ -73,6 +73,7 @@ pub fn claim(connection: &mut DbConnection, claim: &Claim<'_>) -> Result<Vec<Sag
     for row in &mut rows {
         row.owner = Some(claim.owner.to_owned());
         row.fence += 1;
+        row.priority = row.priority.max(PRIORITY_BEGUN);
     }
     rows.into_iter().map(Row::saga).collect()
 }
