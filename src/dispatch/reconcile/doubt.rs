@@ -38,9 +38,14 @@ impl Doubts {
         if times < (1 << doublings).min(MOST_ROUNDS) {
             return false;
         }
+        true
+    }
+
+    /// The machine was believed, and its state written down.
+    pub fn changed(&mut self, id: EntityId, now: Instant) {
+        let doubt = self.0.entry(id).or_default();
         doubt.changes.push(now);
         doubt.said = None;
-        true
     }
 
     /// The machine says what is known.
@@ -90,6 +95,7 @@ mod tests {
             if said == state {
                 doubts.agree(id);
             } else if doubts.believe(id, state, said, now) {
+                doubts.changed(id, now);
                 (state, believed) = (said, believed + 1);
             }
         }
@@ -100,6 +106,7 @@ mod tests {
             if said == state {
                 doubts.agree(id);
             } else if doubts.believe(id, state, said, now) {
+                doubts.changed(id, now);
                 (state, believed) = (said, believed + 1);
             }
         }

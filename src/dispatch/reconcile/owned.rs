@@ -91,7 +91,7 @@ impl Watch {
             return Ok(());
         }
         let message = if changes { machine.detail.clone() } else { entity.state_message.clone() };
-        let (order, site) = (order.clone(), self.site.name.clone());
+        let (id, order, site) = (entity.id, order.clone(), self.site.name.clone());
         self.write_unless_changed(entity, move |connection, entity| {
             entity::set_facts(connection, entity.id, &facts)?;
             if changes {
@@ -102,6 +102,12 @@ impl Watch {
             Ok(())
         })
         .await
+        .map(|is_written| {
+            // What a saga is doing with it is no change of its mind.
+            if is_written && changes {
+                self.doubts.changed(id, Instant::now());
+            }
+        })
     }
 
     async fn note_missing(&mut self, entity: &Entity, order: &Order) -> Result<(), StoreError> {
@@ -120,6 +126,7 @@ impl Watch {
             ledger::set_state(connection, entity.id, EntityState::Error, Some(&message), None)
         })
         .await
+        .map(drop)
     }
 
     /// Whether the backend, asked for it by name, does not know it.
@@ -135,21 +142,21 @@ impl Watch {
         matches!(answer, Err(BackendError::NotFound(_)))
     }
 
-    /// Writes unless a saga is at work on the entity, or somebody has written since it was read.
+    /// Writes unless a saga is at work on the entity, or somebody has written since it was read; answers whether.
     async fn write_unless_changed(
         &self,
         entity: &Entity,
         write: impl Fn(&mut crate::store::DbConnection, &Entity) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (id, version) = (entity.id, entity.version);
         self.db
             .write(move |connection| {
                 let now = entity::find_for_dispatch(connection, id)?.filter(|now| now.version == version);
-                let Some(now) = now else { return Ok(()) };
+                let Some(now) = now else { return Ok(false) };
                 if !saga::unfinished_of(connection, id)?.is_empty() {
-                    return Ok(());
+                    return Ok(false);
                 }
-                write(connection, &now)
+                write(connection, &now).map(|()| true)
             })
             .await
     }
