@@ -1,11 +1,12 @@
 //! A node to test, and how to look at what it leaves.
 
 use std::{
-    fs,
+    fs::{self, File},
     future::Future,
     net::{Ipv4Addr, TcpListener},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -26,14 +27,29 @@ pub struct Node {
 
 /// Options as tests want them: without KVM, which may be useless here.
 pub fn options(data_dir: &Path) -> Options {
-    // Tests run side by side, in one process or several; each has a few ports of its own.
-    static TURN: AtomicU16 = AtomicU16::new(0);
-    let turn = TURN.fetch_add(1, Ordering::Relaxed) + (std::process::id() % 500) as u16;
-    let first = 22_000 + (turn % 500) * 20;
     let mut options = Options::new(data_dir);
     options.accelerator = AcceleratorChoice::Tcg;
-    options.ssh_ports = first..=first + 19;
+    options.ssh_ports = ports_of_our_own();
     options
+}
+
+/// Ports that no other test uses, in this process or another one, until this process ends.
+fn ports_of_our_own() -> RangeInclusive<u16> {
+    // Below what nodes have by default and the system gives by itself.
+    const FIRST: u16 = 12_000;
+    const EACH: u16 = 20;
+    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let turns = std::env::temp_dir().join("tombolo-node-driver-ports");
+    fs::create_dir_all(&turns).unwrap();
+    for turn in 0..500 {
+        let lock = File::create(turns.join(turn.to_string())).unwrap();
+        if lock.try_lock().is_ok() {
+            HELD.lock().unwrap().push(lock);
+            let first = FIRST + turn * EACH;
+            return first..=first + EACH - 1;
+        }
+    }
+    panic!("too many tests at once");
 }
 
 impl Node {
