@@ -1,11 +1,9 @@
 //! WHO asks. App tokens for now; OpenID Connect, sessions and roles follow.
 
 mod credentials;
-// What the doors will use; the expectation falls with its first use.
-#[cfg_attr(not(test), expect(dead_code))]
 pub mod identity;
-#[cfg_attr(not(test), expect(dead_code))]
 pub mod local_path;
+// What the doors will use; the expectations fall when they do.
 #[cfg_attr(not(test), expect(dead_code, unused_imports))]
 pub mod provider;
 #[cfg_attr(not(test), expect(dead_code))]
