@@ -58,15 +58,15 @@ pub(super) enum AskError {
 }
 
 impl AskError {
-    pub fn away(what: &'static str, reason: impl ToString) -> Self {
-        Self::Away { what, reason: reason.to_string() }
+    pub fn away(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Away { what, reason: reason.into() }
     }
 
     /// What became of a question for something.
     pub fn of(what: &'static str, error: WebError) -> Self {
         match error {
             WebError::TooLong(_) => Self::Unfit(format!("asked for {what}, {error}")),
-            error => Self::away(what, error),
+            error => Self::away(what, error.to_string()),
         }
     }
 }
