@@ -1,8 +1,16 @@
 //! WHO asks.
 
 mod credentials;
-#[allow(dead_code, reason = "what checks rights and gives roles is being built")]
+#[allow(dead_code, reason = "the doors are being built")]
+pub mod identity;
+#[allow(dead_code, reason = "as above")]
+pub mod local_path;
+#[allow(dead_code, unused_imports, reason = "as above")]
+pub mod provider;
+#[allow(dead_code, reason = "as above")]
 mod rights;
+#[allow(dead_code, reason = "as above")]
+pub mod secret;
 mod token;
 
 use uuid::Uuid;
