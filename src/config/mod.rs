@@ -1,5 +1,7 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
+#[allow(dead_code, reason = "the doors will use it")]
+mod login;
 mod node;
 mod occi;
 mod site;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::{
+    login::LoginConfig,
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
     site::{AdapterConfig, SiteConfig},
@@ -38,6 +41,8 @@ pub struct Config {
     pub image_dir: PathBuf,
     /// The OCCI door.
     pub occi: OcciConfig,
+    /// Who gets in.
+    pub login: LoginConfig,
     /// What is dispatched to sites when.
     pub dispatch: DispatchConfig,
     /// The node driver of this host, as far as it runs here.
@@ -142,6 +147,7 @@ impl Default for Config {
             database: String::new(),
             image_dir: PathBuf::new(),
             occi: OcciConfig::default(),
+            login: LoginConfig::default(),
             dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
             size: Vec::new(),
@@ -231,6 +237,7 @@ impl Config {
                 "[dispatch] policy: there is no site {site}; correct the name after @, or remove the line"
             ));
         }
+        self.login.check(&names).map_err(ConfigError::Unusable)?;
         for size in &self.size {
             let sensible = |gib: f64| gib.is_finite() && gib > 0.0 && gib <= 65_536.0;
             if size.cores == 0 || !sensible(size.memory) || !sensible(size.disk) {

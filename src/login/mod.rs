@@ -1,22 +1,33 @@
 //! WHO asks.
 
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod account;
 mod credentials;
-#[allow(dead_code, reason = "the doors are being built")]
+#[allow(dead_code, reason = "the doors will use it")]
 pub mod identity;
-#[allow(dead_code, reason = "as above")]
+#[allow(dead_code, reason = "the doors will use it")]
 pub mod local_path;
-#[allow(dead_code, unused_imports, reason = "as above")]
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod mapping;
+mod name;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod people;
+#[allow(dead_code, unused_imports, reason = "the doors will use it")]
 pub mod provider;
-#[allow(dead_code, reason = "as above")]
+#[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
-#[allow(dead_code, reason = "as above")]
+#[allow(dead_code, reason = "the doors will use it")]
 pub mod secret;
+#[cfg(test)]
+mod tests;
 mod token;
+mod told;
 
 use uuid::Uuid;
 
 pub use credentials::Credentials;
-pub use rights::{Rights, Role};
+pub use people::Rules;
+pub use rights::{Right, Rights, Role, Scope};
 pub use token::{AppToken, issue};
 
 use crate::store::{
