@@ -1,4 +1,4 @@
-//! Projects (the tenants) and users. Roles and quota come with the login issue.
+//! Projects (the tenants) and users.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,42 @@ pub struct ProjectId(pub Uuid);
 /// A person or a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(pub Uuid);
+
+/// Whether a user gets in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "what changes it is being built")]
+pub enum Standing {
+    /// Gets in.
+    Active,
+    /// Has asked to be let in, and waits for an answer.
+    Pending,
+    /// Was shut out.
+    Disabled,
+}
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Active, Self::Pending, Self::Disabled];
+
+    /// Its name, in the database as for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// The standing of a row of `users`.
+pub(super) fn parse_standing(id: &str, text: &str) -> Result<Standing, StoreError> {
+    let found = Standing::ALL.into_iter().find(|standing| standing.as_str() == text);
+    found.ok_or_else(|| StoreError::Unreadable {
+        table: "users",
+        id: id.to_owned(),
+        reason: format!("the standing {text:?} is unknown"),
+    })
+}
 
 /// The project of this name, made if there is none.
 ///
@@ -42,6 +78,15 @@ pub fn find_project(connection: &mut DbConnection, name: &str) -> Result<Option<
     let found: Option<String> =
         projects::table.filter(projects::name.eq(name)).select(projects::id).get_result(connection).optional()?;
     found.map(|id| parse_id("projects", &id).map(ProjectId)).transpose()
+}
+
+/// What the project is called.
+///
+/// # Errors
+/// The database failed.
+pub fn project_name(connection: &mut DbConnection, id: ProjectId) -> Result<Option<String>, StoreError> {
+    let query = projects::table.filter(projects::id.eq(id.0.to_string())).select(projects::name);
+    Ok(on_either!(connection, either => query.get_result(either).optional())?)
 }
 
 /// The names of all projects.
