@@ -1,20 +1,55 @@
-//! WHO asks. App tokens for now; OpenID Connect, sessions and roles follow.
+//! WHO asks.
 
 mod credentials;
+#[allow(dead_code, reason = "the doors are being built")]
+pub mod identity;
+#[allow(dead_code, reason = "as above")]
+pub mod local_path;
+#[allow(dead_code, unused_imports, reason = "as above")]
+pub mod provider;
+#[allow(dead_code, reason = "as above")]
+mod rights;
+#[allow(dead_code, reason = "as above")]
+pub mod secret;
 mod token;
 
+use uuid::Uuid;
+
 pub use credentials::Credentials;
+pub use rights::{Rights, Role};
 pub use token::{AppToken, issue};
 
-use crate::store::{Db, StoreError, member::ProjectId};
+use crate::store::{
+    Db, StoreError,
+    member::{ProjectId, UserId},
+};
 
 /// Who asks, and for which project.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "as above")]
 pub struct Principal {
-    /// The person or service, for the log.
+    /// The person or service.
+    pub user: UserId,
+    /// Their name, for the log.
     pub user_name: String,
     /// The tenant that the request acts in.
     pub project: ProjectId,
+    /// What they may do there, by this way of asking.
+    pub rights: Rights,
+    /// What they have shown.
+    pub by: Proof,
+}
+
+/// By what somebody has shown who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(dead_code, reason = "as above")]
+pub enum Proof {
+    /// The app token of this id.
+    Token(Uuid),
+    /// A browser's session.
+    Session,
+    /// An access token of the provider of this name.
+    Provider(String),
 }
 
 /// Finds out who presents these credentials. `None` for a token that is unknown, wrong, expired or revoked; which of
@@ -31,8 +66,15 @@ pub async fn authenticate(db: &Db, credentials: &Credentials) -> Result<Option<P
     };
     // Over Basic the user name must be the token's own; other schemes name none.
     let named_right = credentials.user.as_ref().is_none_or(|name| *name == live.user_name);
-    if token.fits(&live.secret_hash) && named_right {
-        Ok(Some(Principal { user_name: live.user_name.clone(), project: live.project }))
+    // Who has lost every right in the project is nobody there.
+    if token.fits(&live.secret_hash) && named_right && !live.rights.is_empty() {
+        Ok(Some(Principal {
+            user: live.user,
+            user_name: live.user_name.clone(),
+            project: live.project,
+            rights: live.rights,
+            by: Proof::Token(token.id),
+        }))
     } else {
         Ok(None)
     }

@@ -6,7 +6,13 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::store::{Db, StoreError, Timestamp, member, token::NewToken};
+use super::Role;
+use crate::store::{
+    Db, StoreError, Timestamp,
+    grant::{self, Grant, Origin, Place},
+    member,
+    token::NewToken,
+};
 
 const PREFIX: &str = "tombolo_";
 const SECRET_BYTES: usize = 32;
@@ -102,8 +108,22 @@ pub async fn issue(db: &Db, user: &str, project: &str, valid_for: Duration) -> R
         let user = member::ensure_user(connection, &user)?;
         let project = member::ensure_project(connection, &project)?;
         let expires_at = Timestamp::now().plus(valid_for);
-        let new = NewToken { id, user, project, secret_hash: secret_hash.clone(), expires_at };
-        crate::store::token::insert(connection, &new)
+        let rights = Role::Member.rights();
+        let (name, secret_hash) = (String::new(), secret_hash.clone());
+        let new = NewToken { id, user, project, secret_hash, expires_at, name, rights };
+        crate::store::token::insert(connection, &new)?;
+        // The operator who hands out a token lets its user in.
+        let live = grant::of_user(connection, user)?;
+        let place = Place::Project(project);
+        if live.iter().any(|grant| grant.place == place) {
+            return Ok(());
+        }
+        let reason = "a token was made for them on the command line".into();
+        grant::put(
+            connection,
+            user,
+            &Grant { role: Role::Member, place, origin: Origin::Operator, reason, expires_at: None },
+        )
     })
     .await?;
     Ok(token)

@@ -15,10 +15,22 @@ use super::{
 };
 
 /// Every table, those first that others refer to. `revisions` is last: its triggers count what is copied before.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 30] = [
     "projects",
     "users",
     "app_tokens",
+    "identities",
+    "confirmations",
+    "passwords",
+    "login_links",
+    "sessions",
+    "spent",
+    "grants",
+    "quotas",
+    "invitations",
+    "registrations",
+    "device_requests",
+    "authorization_codes",
     "appliances",
     "appliance_versions",
     "entities",

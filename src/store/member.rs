@@ -1,4 +1,4 @@
-//! Projects (the tenants) and users. Roles and quota come with the login issue.
+//! Projects (the tenants) and users.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,29 @@ pub struct ProjectId(pub Uuid);
 /// A person or a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(pub Uuid);
+
+/// Whether a user gets in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "what changes it is being built")]
+pub enum Standing {
+    /// Gets in.
+    Active,
+    /// Has asked to be let in, and waits for an answer.
+    Pending,
+    /// Was shut out.
+    Disabled,
+}
+
+impl Standing {
+    /// Its name, in the database as for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Disabled => "disabled",
+        }
+    }
+}
 
 /// The project of this name, made if there is none.
 ///

@@ -29,6 +29,8 @@ mod error;
 #[allow(dead_code, unused_imports, reason = "some of it is for sagas yet to come")]
 pub mod event;
 mod event_bell;
+#[allow(dead_code, reason = "what gives roles is being built")]
+pub mod grant;
 #[allow(dead_code, reason = "as above")]
 pub mod idempotency;
 pub mod intent;

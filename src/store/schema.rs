@@ -13,6 +13,9 @@ diesel::table! {
         id -> Text,
         name -> Text,
         created_at -> BigInt,
+        standing -> Text,
+        display_name -> Nullable<Text>,
+        email -> Nullable<Text>,
     }
 }
 
@@ -25,6 +28,8 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        name -> Text,
+        rights -> Text,
     }
 }
 
@@ -145,7 +150,6 @@ diesel::joinable!(app_tokens -> users (user_id));
 diesel::joinable!(app_tokens -> projects (project_id));
 diesel::joinable!(saga_log -> sagas (saga_id));
 diesel::joinable!(appliance_versions -> appliances (appliance));
-diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects);
 diesel::allow_tables_to_appear_in_same_query!(entities, entity_mixins, entity_attributes);
 diesel::allow_tables_to_appear_in_same_query!(appliances, appliance_versions);
 diesel::allow_tables_to_appear_in_same_query!(sagas, saga_log);
@@ -216,6 +220,7 @@ diesel::table! {
         memory_mib -> BigInt,
         disk_bytes -> BigInt,
         addresses -> BigInt,
+        user_id -> Nullable<Text>,
     }
 }
 
@@ -245,3 +250,147 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(intents, entities);
 diesel::allow_tables_to_appear_in_same_query!(sagas, replicas);
+
+diesel::table! {
+    identities (issuer, subject) {
+        issuer -> Text,
+        subject -> Text,
+        user_id -> Text,
+        provider -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    confirmations (user_id) {
+        user_id -> Text,
+        provider -> Text,
+        refresh_token -> Nullable<Text>,
+        confirmed_at -> BigInt,
+        valid_until -> BigInt,
+        claimed_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    passwords (user_id) {
+        user_id -> Text,
+        hash -> Text,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    login_links (secret_hash) {
+        secret_hash -> Text,
+        user_id -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sessions (secret_hash) {
+        secret_hash -> Text,
+        user_id -> Text,
+        provider -> Nullable<Text>,
+        provider_session -> Nullable<Text>,
+        id_token -> Nullable<Text>,
+        project_id -> Nullable<Text>,
+        address -> Text,
+        user_agent -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    spent (key) {
+        key -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    grants (user_id, role, project_id, site, origin) {
+        user_id -> Text,
+        role -> Text,
+        project_id -> Text,
+        site -> Text,
+        origin -> Text,
+        reason -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    quotas (project_id, user_id) {
+        project_id -> Text,
+        user_id -> Text,
+        machines -> Nullable<BigInt>,
+        cores -> Nullable<BigInt>,
+        memory_mib -> Nullable<BigInt>,
+        disk_bytes -> Nullable<BigInt>,
+        addresses -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    invitations (id) {
+        id -> Text,
+        secret_hash -> Text,
+        project_id -> Text,
+        role -> Text,
+        note -> Text,
+        created_by -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        uses_left -> Integer,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    registrations (id) {
+        id -> Text,
+        user_id -> Text,
+        project_id -> Nullable<Text>,
+        words -> Text,
+        created_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        outcome -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    device_requests (device_code_hash) {
+        device_code_hash -> Text,
+        user_code_hash -> Text,
+        client -> Text,
+        address -> Text,
+        rights -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        polled_at -> Nullable<BigInt>,
+        interval_seconds -> Integer,
+        state -> Text,
+        user_id -> Nullable<Text>,
+        project_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    authorization_codes (code_hash) {
+        code_hash -> Text,
+        user_id -> Text,
+        project_id -> Text,
+        client -> Text,
+        rights -> Text,
+        redirect_uri -> Text,
+        challenge -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects, grants, identities, sessions);

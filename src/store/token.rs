@@ -6,11 +6,12 @@ use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQuery
 use uuid::Uuid;
 
 use super::{
-    Cached, Db, DbConnection, StoreError, Timestamp, Topic,
-    member::{ProjectId, UserId},
+    Cached, Db, DbConnection, StoreError, Timestamp, Topic, grant,
+    member::{ProjectId, Standing, UserId},
     row::parse_id,
     schema::{app_tokens, projects, users},
 };
+use crate::login::Rights;
 
 /// How many tokens' rows are kept in memory.
 const MOST_KEPT: usize = 10_000;
@@ -28,19 +29,29 @@ pub struct NewToken {
     pub secret_hash: String,
     /// From when on it is void.
     pub expires_at: Timestamp,
+    /// What it is called by its owner.
+    pub name: String,
+    /// What it is for, and no more.
+    pub rights: Rights,
 }
 
 /// A remembered token that may be used now, if its secret fits.
 #[derive(Debug, Clone)]
 pub struct LiveToken {
+    /// Its user.
+    pub user: UserId,
     /// The name of its user.
     pub user_name: String,
     /// The project that it acts in.
     pub project: ProjectId,
     /// SHA-256 of its secret half, in hexadecimal digits.
     pub secret_hash: String,
+    /// What it allows now: what it was made for, as far as its user has the right to it.
+    pub rights: Rights,
     /// From when on it is void.
     expires_at: Timestamp,
+    /// From when on its user's roles have to be looked at again.
+    certain_until: Option<Timestamp>,
 }
 
 /// Tokens that were looked up before.
@@ -82,35 +93,56 @@ pub fn insert(connection: &mut DbConnection, token: &NewToken) -> Result<(), Sto
             app_tokens::secret_hash.eq(&token.secret_hash),
             app_tokens::created_at.eq(Timestamp::now().0),
             app_tokens::expires_at.eq(token.expires_at.0),
+            app_tokens::name.eq(&token.name),
+            app_tokens::rights.eq(token.rights.to_string()),
         ))
         .execute(connection)?;
     Ok(())
 }
 
-/// The token of this id, unless it has expired or was revoked.
+/// The token of this id, unless it has expired or was revoked, or its user may not get in any more. Its rights are those
+/// that its user has at this moment.
 ///
 /// # Errors
 /// The database failed.
 pub async fn find_live(db: &Db, id: Uuid) -> Result<Option<Arc<LiveToken>>, StoreError> {
-    let found = db.tokens().0.find(db, id, move |connection| find(connection, id)).await?;
+    let mut found = db.tokens().0.find(db, id, move |connection| find(connection, id)).await?;
     // Time passes without a write.
-    Ok(found.filter(|token| token.expires_at > Timestamp::now()))
+    let now = Timestamp::now();
+    if found.as_ref().is_some_and(|token| token.certain_until.is_some_and(|until| until <= now)) {
+        found = db.read_brief(move |connection| find(connection, id)).await?.map(Arc::new);
+    }
+    Ok(found.filter(|token| token.expires_at > now))
 }
 
 fn find(connection: &mut DbConnection, id: Uuid) -> Result<Option<LiveToken>, StoreError> {
-    let found: Option<(String, String, String, i64)> = app_tokens::table
+    let query = app_tokens::table
         .inner_join(users::table.on(users::id.eq(app_tokens::user_id)))
         .filter(app_tokens::id.eq(id.to_string()))
         .filter(app_tokens::revoked_at.is_null())
-        .select((users::name, app_tokens::project_id, app_tokens::secret_hash, app_tokens::expires_at))
-        .get_result(connection)
-        .optional()?;
-    found
-        .map(|(user_name, project, secret_hash, expires_at)| {
-            let project = ProjectId(parse_id("app_tokens", &project)?);
-            Ok(LiveToken { user_name, project, secret_hash, expires_at: Timestamp(expires_at) })
-        })
-        .transpose()
+        .filter(users::standing.eq(Standing::Active.as_str()))
+        .select((
+            users::id,
+            users::name,
+            app_tokens::project_id,
+            app_tokens::secret_hash,
+            app_tokens::rights,
+            app_tokens::expires_at,
+        ));
+    let found: Option<(String, String, String, String, String, i64)> =
+        on_either!(connection, either => query.get_result(either).optional())?;
+    let Some((user, user_name, project, secret_hash, rights, expires_at)) = found else { return Ok(None) };
+    let user = UserId(parse_id("users", &user)?);
+    let project = ProjectId(parse_id("app_tokens", &project)?);
+    let made_for = rights.parse::<Rights>().map_err(|error| StoreError::Unreadable {
+        table: "app_tokens",
+        id: id.to_string(),
+        reason: error.to_string(),
+    })?;
+    let (live, certain_until) = grant::rights_in(&grant::of_user(connection, user)?, project);
+    let rights = made_for.and(live);
+    let expires_at = Timestamp(expires_at);
+    Ok(Some(LiveToken { user, user_name, project, secret_hash, rights, expires_at, certain_until }))
 }
 
 /// All tokens, the newest last.

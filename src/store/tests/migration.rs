@@ -67,7 +67,7 @@ pub async fn entity_is_found(db: &Db, id: EntityId) {
 
 /// The migrations since then can be taken back and made again.
 pub fn back_and_forth(address: &str) -> Result<(), StoreError> {
-    const SINCE: usize = 4;
+    const SINCE: usize = 5;
     let mut connection = connect(address)?;
     for _ in 0..SINCE {
         match &mut connection {
@@ -89,7 +89,7 @@ pub fn down_and_up(address: &str) {
             "INSERT INTO events (id, at, kind, project_id, body, position, seal)
              VALUES ('{id}', 1, 'test', '{id}', '{{}}', 1, '');
              INSERT INTO revisions VALUES ('events', 1);
-             INSERT INTO reservations VALUES ('{id}', '{id}', 'lab', 1, 1, 1, 1, 1);
+             INSERT INTO reservations VALUES ('{id}', '{id}', 'lab', 1, 1, 1, 1, 1, '{id}');
              INSERT INTO idempotency_keys VALUES ('{id}', 'key', 'of', 'answer', 1);
              INSERT INTO orphans VALUES ('{id}', 'lab', 'machine', 'vm-1', 'tag', 'why', '{{}}', 1, 1);
              INSERT INTO replicas VALUES ('me', 1, 1);

@@ -1,5 +1,9 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
+mod node;
+mod occi;
+mod site;
+
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
@@ -8,6 +12,12 @@ use std::{
 
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use self::{
+    node::{AcceleratorConfig, NodeConfig},
+    occi::OcciConfig,
+    site::{AdapterConfig, SiteConfig},
+};
 
 use crate::dispatch::{Policy, Trial};
 
@@ -76,68 +86,12 @@ impl std::fmt::Debug for MetricsConfig {
     }
 }
 
-/// The OCCI door.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OcciConfig {
-    /// The host name in the schemes of our own categories, `http://occi.<authority>/occi/…`. Changing it changes the
-    /// identity of every template.
-    pub authority: String,
-    /// The appliance of a compute that names none; the first published one when empty.
-    pub default_appliance: String,
-    /// `https://cloud.school.example`, when a proxy stands in front; what the client called the server when empty.
-    pub public_url: String,
-    /// Serves the OGF's documents to the letter where deployed clients expect something else.
-    pub strict: bool,
-    /// Leaves out what OCCI 1.2 has dropped: `occi.compute.speed`, and the storage actions backup, snapshot and resize.
-    pub only_1_2: bool,
-    /// Names `application/occi+json` in the `Accept` field of answers. rOCCI 4 takes that for its own, older JSON.
-    pub announce_json: bool,
-    /// Beginnings of the `User-Agent` of clients that take 410, the answer for what was deleted, for a failure: they hear
-    /// 404 instead.
-    pub never_gone_for: Vec<String>,
-    /// Speaks the JSON of rOCCI 4 instead of the standard's.
-    pub legacy_json: bool,
-}
-
 /// What is dispatched to sites when.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DispatchConfig {
     /// Constraint, reserve and rule. A text given here replaces the default wholly.
     pub policy: Policy,
-}
-
-/// The node driver of this host.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NodeConfig {
-    /// The hypervisor's program; searched on the PATH when empty.
-    pub qemu: PathBuf,
-    /// `auto` probes once, `kvm` and `tcg` decide.
-    pub accelerator: AcceleratorConfig,
-    /// The address on which guests' SSH ports are forwarded.
-    pub forward_address: std::net::IpAddr,
-    /// First forwarded port.
-    pub first_port: u16,
-    /// Last forwarded port.
-    pub last_port: u16,
-    /// What clients are told instead of `forward_address`: a name or address that they can reach.
-    pub advertised_host: String,
-    /// Whether guests reach nothing but their own forwarded port.
-    pub isolated: bool,
-    /// How long a guest may take to stop when asked, in seconds.
-    pub graceful_seconds: u64,
-}
-
-/// How guests are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the field that holds it says what they are")]
-pub enum AcceleratorConfig {
-    Auto,
-    Kvm,
-    Tcg,
 }
 
 /// A `resource_tpl` of our own.
@@ -154,53 +108,6 @@ pub struct SizeConfig {
     pub memory: f64,
     /// GiB of root disk.
     pub disk: f64,
-}
-
-/// A site and how it is reached.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SiteConfig {
-    /// Its name.
-    pub name: String,
-    /// The way to its backend.
-    pub adapter: AdapterConfig,
-    /// For how many seconds the backend may keep from us what it was asked to make and did not answer; the adapter
-    /// knows when this is not given.
-    #[serde(default)]
-    pub sighting_seconds: Option<u64>,
-}
-
-/// The kinds of backend.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
-pub enum AdapterConfig {
-    /// Our own node driver on this host.
-    NodeSocket {
-        /// Its Unix socket.
-        socket: PathBuf,
-    },
-    /// Our own node driver elsewhere.
-    Node {
-        /// `http://host:port`.
-        url: String,
-        /// What `tombolo node` was given as its token.
-        token: String,
-    },
-    /// Machines in memory, for tests and benchmarks of the broker itself.
-    Simulator {
-        /// How long a machine takes until it runs. Real ones take a while, and clients are made for those.
-        #[serde(default = "simulated_boot")]
-        boot_milliseconds: u64,
-    },
-    /// A simulator in another process, which outlives this one: for tests of several brokers.
-    SimulatorSocket {
-        /// Its Unix socket.
-        socket: PathBuf,
-    },
-}
-
-fn simulated_boot() -> u64 {
-    400
 }
 
 /// Why the configuration cannot be used.
@@ -241,37 +148,6 @@ impl Default for Config {
             site: Vec::new(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
-        }
-    }
-}
-
-impl Default for OcciConfig {
-    fn default() -> Self {
-        Self {
-            authority: "tombolo.local".into(),
-            default_appliance: String::new(),
-            public_url: String::new(),
-            strict: false,
-            only_1_2: false,
-            announce_json: false,
-            // pOCCI, whose own name does not show.
-            never_gone_for: vec!["PycURL".into()],
-            legacy_json: false,
-        }
-    }
-}
-
-impl Default for NodeConfig {
-    fn default() -> Self {
-        Self {
-            qemu: PathBuf::new(),
-            accelerator: AcceleratorConfig::Auto,
-            forward_address: std::net::Ipv4Addr::LOCALHOST.into(),
-            first_port: 22000,
-            last_port: 22999,
-            advertised_host: String::new(),
-            isolated: false,
-            graceful_seconds: 60,
         }
     }
 }
