@@ -49,6 +49,12 @@ fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
 }
 
+/// The ways in the order of this round: each round begins with another one, so that none is always the first.
+fn turns(ways: usize, round: u64) -> impl Iterator<Item = usize> {
+    let first = usize::try_from(round).unwrap_or(0);
+    (0..ways).map(move |way| (way + first) % ways)
+}
+
 /// Processor time and latency at the same rate.
 pub fn at_a_rate(arguments: &Arguments, server: &Server, question: Question, report: &mut Report) {
     let ways = arguments.ways();
@@ -57,9 +63,9 @@ pub fn at_a_rate(arguments: &Arguments, server: &Server, question: Question, rep
         load::open_loop(server.address, requests, CONNECTIONS, arguments.rate, WARM_UP);
     }
     let mut sides: Vec<Rounds> = ways.iter().map(|_| Rounds::default()).collect();
-    for _ in 0..arguments.rounds {
-        for (side, requests) in sides.iter_mut().zip(&requests) {
-            side.measure(arguments, server, requests);
+    for round in 0..arguments.rounds {
+        for way in turns(ways.len(), round) {
+            sides[way].measure(arguments, server, &requests[way]);
         }
     }
     let anonymous = &sides[0];
@@ -93,10 +99,10 @@ pub fn at_full_speed(
     let ways = arguments.ways();
     let requests: Vec<_> = ways.iter().map(|way| vec![server.request(question, *way)]).collect();
     let mut rates: Vec<Vec<f64>> = ways.iter().map(|_| Vec::new()).collect();
-    for _ in 0..arguments.rounds {
-        for (rates, requests) in rates.iter_mut().zip(&requests) {
-            let round = load::closed_loop(server.address, requests, 32, 200, arguments.round());
-            rates.push(runtime.block_on(round).rate);
+    for round in 0..arguments.rounds {
+        for way in turns(ways.len(), round) {
+            let answered = load::closed_loop(server.address, &requests[way], 32, 200, arguments.round());
+            rates[way].push(runtime.block_on(answered).rate);
         }
     }
     report.line(format!("GET of {} on 32 connections:", question.name));
