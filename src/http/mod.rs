@@ -1,5 +1,6 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
+mod address;
 mod events;
 mod health;
 mod metrics;

@@ -5,6 +5,8 @@ mod credentials;
 pub mod identity;
 #[allow(dead_code, reason = "the doors are being built")]
 pub mod local_path;
+#[allow(dead_code, reason = "as above")]
+pub mod password;
 #[allow(dead_code, unused_imports, reason = "as above")]
 pub mod provider;
 #[allow(dead_code, reason = "the doors are being built")]
