@@ -53,6 +53,11 @@ impl Addresses {
         Ok(format!("{}://{host}", if tls { "https" } else { "http" }))
     }
 
+    /// Whether browsers reach us by TLS, as far as the configuration says.
+    pub fn are_secure(&self) -> bool {
+        self.public_url.as_ref().map_or(self.tls, |url| url.starts_with("https://"))
+    }
+
     /// Whose request it is: the peer, or whom a trusted proxy speaks for.
     pub fn client(&self, request: &HttpRequest) -> IpAddr {
         self.client_of(request.headers(), request.peer_addr())

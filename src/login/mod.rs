@@ -14,6 +14,7 @@ pub mod secret;
 #[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
 mod token;
+pub mod unguessable;
 
 use uuid::Uuid;
 
