@@ -1,19 +1,18 @@
 use actix_web::{HttpRequest, http::header};
 use tracing::field;
 
-use crate::{
-    broker::Broker,
-    login::{self, Credentials, Principal},
-    store::StoreError,
+use crate::login::{
+    Credentials, Principal,
+    gate::{Gate, GateError},
 };
 
 /// Who asks, if the request says so convincingly.
 ///
 /// # Errors
 /// The database failed.
-pub async fn of(request: &HttpRequest, broker: &Broker) -> Result<Option<Principal>, StoreError> {
+pub async fn of(request: &HttpRequest, gate: &Gate) -> Result<Option<Principal>, GateError> {
     let Some(credentials) = credentials(request) else { return Ok(None) };
-    let principal = login::authenticate(broker.db(), &credentials).await?;
+    let principal = gate.principal(&credentials).await?;
     if let Some(principal) = &principal {
         let span = tracing::Span::current();
         span.record("user", principal.user_name.as_str()).record("project", field::display(principal.project.0));
@@ -24,5 +23,6 @@ pub async fn of(request: &HttpRequest, broker: &Broker) -> Result<Option<Princip
 /// What the request presents, if that is readable.
 pub fn credentials(request: &HttpRequest) -> Option<Credentials> {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    Credentials::from_headers(text(header::AUTHORIZATION.as_str()), text("x-auth-token"))
+    let credentials = Credentials::from_headers(text(header::AUTHORIZATION.as_str()), text("x-auth-token"));
+    credentials.map(|credentials| credentials.acting_in(text("x-project")))
 }

@@ -1,6 +1,9 @@
 //! WHO asks.
 
+pub mod code;
 mod credentials;
+pub mod gate;
+pub mod keystone;
 #[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
 // What the doors will use; the expectation falls with its first use.
@@ -8,6 +11,7 @@ mod rights;
 pub mod identity;
 #[cfg_attr(not(test), expect(dead_code))]
 pub mod local_path;
+pub mod loopback;
 #[cfg_attr(not(test), expect(dead_code, unused_imports))]
 pub mod provider;
 #[cfg_attr(not(test), expect(dead_code))]
@@ -17,7 +21,7 @@ mod token;
 use uuid::Uuid;
 
 pub use credentials::Credentials;
-pub use rights::{Rights, Role};
+pub use rights::{Right, Rights, Role, UnknownName};
 pub use token::{AppToken, issue};
 
 use crate::store::{

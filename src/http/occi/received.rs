@@ -130,7 +130,7 @@ impl Received {
 
 /// What the client called this server, if it is a plain host and port. Forwarded headers are not believed: anybody can
 /// send them.
-fn base_of(request: &HttpRequest) -> String {
+pub fn base_of(request: &HttpRequest) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());
     let host = host.filter(|host| !host.is_empty() && host.len() <= 255 && host.bytes().all(plain));
