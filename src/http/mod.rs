@@ -1,5 +1,7 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
+mod address;
+mod challenge;
 mod events;
 mod health;
 mod keystone;

@@ -1,4 +1,4 @@
-use actix_web::{HttpRequest, http::header};
+use actix_web::{HttpRequest, http::header, web};
 use tracing::field;
 
 use crate::login::{
@@ -9,15 +9,21 @@ use crate::login::{
 /// Who asks, if the request says so convincingly.
 ///
 /// # Errors
-/// The database failed.
-pub async fn of(request: &HttpRequest, gate: &Gate) -> Result<Option<Principal>, GateError> {
+/// They must name a project; the provider or the database failed.
+pub async fn of(request: &HttpRequest) -> Result<Option<Principal>, GateError> {
     let Some(credentials) = credentials(request) else { return Ok(None) };
+    let Some(gate) = request.app_data::<web::Data<Gate>>() else { return Ok(None) };
     let principal = gate.principal(&credentials).await?;
     if let Some(principal) = &principal {
         let span = tracing::Span::current();
         span.record("user", principal.user_name.as_str()).record("project", field::display(principal.project.0));
     }
     Ok(principal)
+}
+
+/// Whether the request has a field by which somebody says who they are, readable or not.
+pub fn shows_something(request: &HttpRequest) -> bool {
+    request.headers().contains_key(header::AUTHORIZATION) || request.headers().contains_key("x-auth-token")
 }
 
 /// What the request presents, if that is readable.

@@ -13,9 +13,12 @@ use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 use futures_util::StreamExt;
 
 use self::fault::Fault;
-use crate::login::{
-    Credentials,
-    gate::{Gate, Known},
+use crate::{
+    broker::Broker,
+    login::{
+        Credentials,
+        gate::{Gate, Known},
+    },
 };
 
 /// No request is longer, in bytes.
@@ -52,10 +55,11 @@ impl Asked<'_> {
 /// The door, for everything below its path.
 pub async fn door(
     request: HttpRequest,
+    broker: web::Data<Broker>,
     gate: web::Data<Gate>,
     payload: web::Payload,
 ) -> HttpResponse {
-    let base = super::occi::base_of(&request);
+    let base = super::occi::base_of(&request, &broker);
     let asked = Asked { request: &request, gate: &gate, base: base.clone() };
     lead(&asked, payload).await.unwrap_or_else(|fault| fault.response(&base))
 }
