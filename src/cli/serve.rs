@@ -10,7 +10,9 @@ use crate::{
     broker::Broker,
     config::{AdapterConfig, Config, SiteConfig},
     dispatch::{Dispatch, Sites},
-    http, measured, store,
+    http,
+    login::{gate::Gate, secret::Secret},
+    measured, store,
 };
 
 /// How long the start waits for sites to say what they are.
@@ -69,9 +71,11 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
+    let secret = Secret::load_or_create(&config.data_dir.join("login.key"))?;
+    let gate = Gate::new(db.clone(), secret);
     let broker = Broker::new(db, dispatch, &config)?;
     tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
-    let server = http::server(broker, listener, http::Figures::new(figures, &config.metrics), &shutdown)?;
+    let server = http::server(broker, gate, listener, http::Figures::new(figures, &config.metrics), &shutdown)?;
     let handle = server.handle();
     let stop = {
         let shutdown = shutdown.clone();

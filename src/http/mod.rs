@@ -1,8 +1,10 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
 mod address;
+mod challenge;
 mod events;
 mod health;
+mod keystone;
 mod metrics;
 mod occi;
 mod principal;
@@ -20,7 +22,7 @@ use actix_web::{
 pub use metrics::Figures;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Broker;
+use crate::{broker::Broker, login::gate::Gate};
 
 /// Largest request body, in bytes. User data is the largest thing that a client sends.
 const BODY_LIMIT: usize = 1 << 20;
@@ -42,6 +44,7 @@ const SERVER: &str = concat!("tombolo/", env!("CARGO_PKG_VERSION"), " OCCI/1.2 O
 /// The socket cannot be used.
 pub fn server(
     broker: Broker,
+    gate: Gate,
     listener: TcpListener,
     figures: Figures,
     shutdown: &CancellationToken,
@@ -53,12 +56,14 @@ pub fn server(
         "text/plain, text/occi, text/uri-list"
     };
     let broker = web::Data::new(broker);
+    let gate = web::Data::new(gate);
     give_up_on_stalled(&listener, STALLED)?;
     let consumers = web::Data::new(events::Consumers::default());
     let (figures, shutdown) = (web::Data::new(figures), web::Data::new(shutdown.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
+            .app_data(gate.clone())
             .app_data(consumers.clone())
             .app_data(figures.clone())
             .app_data(shutdown.clone())
@@ -69,6 +74,7 @@ pub fn server(
             .route("/readyz", web::route().to(health::ready))
             .route("/events", web::route().to(events::door))
             .route("/metrics", web::route().to(metrics::door))
+            .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))
             // OCCI's paths come from the model, not from a table: one door looks them up.
             .default_service(web::route().to(occi::door))
     });

@@ -1,25 +1,29 @@
 //! WHO asks.
 
+pub mod code;
 mod credentials;
+pub mod gate;
 #[allow(dead_code, reason = "the doors are being built")]
 pub mod identity;
+pub mod keystone;
 #[allow(dead_code, reason = "the doors are being built")]
 pub mod local_path;
+pub mod loopback;
 #[allow(dead_code, reason = "as above")]
 pub mod password;
 #[allow(dead_code, unused_imports, reason = "as above")]
 pub mod provider;
-#[allow(dead_code, reason = "the doors are being built")]
-pub mod secret;
 #[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
+#[allow(dead_code, reason = "the doors are being built")]
+pub mod secret;
 mod token;
 pub mod unguessable;
 
 use uuid::Uuid;
 
 pub use credentials::Credentials;
-pub use rights::{Rights, Role};
+pub use rights::{Right, Rights, Role, UnknownName};
 pub use token::{AppToken, issue};
 
 use crate::store::{

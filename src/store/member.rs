@@ -67,6 +67,15 @@ pub fn find_project(connection: &mut DbConnection, name: &str) -> Result<Option<
     found.map(|id| parse_id("projects", &id).map(ProjectId)).transpose()
 }
 
+/// The name of the project of this id.
+///
+/// # Errors
+/// The database failed.
+pub fn project_name(connection: &mut DbConnection, project: ProjectId) -> Result<Option<String>, StoreError> {
+    let query = projects::table.filter(projects::id.eq(project.0.to_string())).select(projects::name);
+    Ok(on_either!(connection, either => query.get_result(either).optional())?)
+}
+
 /// The names of all projects.
 ///
 /// # Errors

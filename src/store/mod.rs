@@ -19,11 +19,13 @@ macro_rules! on_either {
 }
 
 pub mod appliance;
+pub mod authorization_code;
 pub mod backup;
 mod cached;
 mod connection;
 pub mod copy;
 mod db;
+pub mod device;
 pub mod entity;
 mod error;
 #[allow(dead_code, unused_imports, reason = "some of it is for sagas yet to come")]
@@ -35,6 +37,7 @@ pub mod grant;
 pub mod idempotency;
 pub mod intent;
 mod ledger;
+pub mod live_member;
 pub mod member;
 pub mod orphan;
 pub mod readiness;
@@ -46,6 +49,7 @@ mod row;
 pub mod saga;
 mod schema;
 mod snapshot;
+pub mod spent;
 #[cfg(test)]
 pub(crate) mod tests;
 mod time;

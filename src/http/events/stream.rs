@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{PAGE, consumers::Place, rendering};
 use crate::{
     broker::{Broker, EventsRead},
-    login::{self, Credentials, Principal},
+    login::{Credentials, Principal, gate::Gate},
 };
 
 /// After such a silence a comment shows that the connection still stands (proxies close it after a minute or so).
@@ -23,6 +23,7 @@ const RETRY: u32 = 2000;
 /// Who follows.
 pub struct Follower {
     pub broker: Broker,
+    pub gate: Gate,
     pub principal: Principal,
     pub credentials: Credentials,
     /// Given back with the stream.
@@ -33,7 +34,7 @@ pub struct Follower {
 impl Follower {
     /// Tokens expire and are revoked while streams are open.
     async fn may_go_on(&self) -> bool {
-        let authenticated = login::authenticate(self.broker.db(), &self.credentials).await;
+        let authenticated = self.gate.principal(&self.credentials).await;
         matches!(authenticated, Ok(Some(principal)) if principal.project == self.principal.project)
     }
 }

@@ -37,7 +37,7 @@ impl Received {
         let query =
             web::Query::<Vec<(String, String)>>::from_query(&query).map_or_else(|_| Vec::new(), |query| query.0);
         let action = query.iter().find(|(name, _)| name == "action").map(|(_, term)| term.clone());
-        let base = broker.public_url().map_or_else(|| base_of(request), str::to_owned);
+        let base = base_of(request, broker);
         let legacy_json = broker.speaks_legacy_json();
         Self { method: request.method().clone(), action, base, legacy_json, headers, query, body: Vec::new() }
     }
@@ -128,9 +128,12 @@ impl Received {
     }
 }
 
-/// What the client called this server, if it is a plain host and port. Forwarded headers are not believed: anybody can
-/// send them.
-fn base_of(request: &HttpRequest) -> String {
+/// The start of every URL in an answer: what is configured, or else what the client called this server, if it is a plain
+/// host and port. Forwarded headers are not believed: anybody can send them.
+pub fn base_of(request: &HttpRequest, broker: &Broker) -> String {
+    if let Some(public) = broker.public_url() {
+        return public.to_owned();
+    }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());
     let host = host.filter(|host| !host.is_empty() && host.len() <= 255 && host.bytes().all(plain));
