@@ -1,6 +1,7 @@
 //! WHO asks.
 
 pub mod code;
+pub mod confirmation;
 mod credentials;
 pub mod gate;
 #[allow(dead_code, reason = "the doors are being built")]
@@ -8,6 +9,7 @@ pub mod identity;
 pub mod keystone;
 #[allow(dead_code, reason = "the doors are being built")]
 pub mod local_path;
+pub mod local_admin;
 pub mod loopback;
 #[allow(dead_code, reason = "as above")]
 pub mod password;
@@ -16,6 +18,7 @@ pub mod provider;
 #[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
 #[allow(dead_code, reason = "the doors are being built")]
+pub mod sealed;
 pub mod secret;
 mod token;
 pub mod unguessable;

@@ -59,7 +59,7 @@ pub async fn door(
     gate: web::Data<Gate>,
     payload: web::Payload,
 ) -> HttpResponse {
-    let base = super::occi::base_of(&request, &broker);
+    let base = super::address::base_of(&request);
     let asked = Asked { request: &request, gate: &gate, base: base.clone() };
     lead(&asked, payload).await.unwrap_or_else(|fault| fault.response(&base))
 }

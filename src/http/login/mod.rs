@@ -22,12 +22,12 @@ use actix_web::{HttpResponse, ResponseError, guard, http::{StatusCode, header}, 
 pub use self::{
     forgery::HEADER as FORM_TOKEN_HEADER,
     page::{Shell, Trouble, dress, notice, page, see_other, with_form_target},
-    visitor::{Session, Visitor},
+    visitor::{Session, Visitor, by_session, cookie_hash},
 };
 use super::limit::{Limit, TooOften, neighbourhood};
 use crate::{
     config::LoginConfig,
-    login::{confirmation::Confirmations, provider::Providers, secret::Secret},
+    login::{Rules, confirmation::Confirmations, provider::Providers, secret::Secret},
     store::Db,
 };
 
@@ -42,8 +42,10 @@ pub struct Doors {
     pub providers: Providers,
     /// What sessions' tokens and forms are sealed with.
     pub secret: Secret,
-    /// How long sessions last, and whom providers' words let in.
+    /// How long sessions last, and who may ask to be let in.
     pub config: LoginConfig,
+    /// What decides on people's roles.
+    pub rules: Rules,
     /// Asks providers again, now and then, about who is signed in.
     pub confirmations: Confirmations,
     limits: Limits,
@@ -81,8 +83,9 @@ fn counted(limit: &Limit<IpAddr>, visitor: &Visitor) -> Result<(), TooOften> {
 impl Doors {
     /// The doors over this store.
     pub fn new(db: Db, providers: Providers, secret: Secret, config: LoginConfig) -> Self {
-        let confirmations = Confirmations::new(&db, &providers, &secret, &config);
-        Self { db, providers, secret, config, confirmations, limits: Limits::new() }
+        let rules = config.rules();
+        let confirmations = Confirmations::new(&db, &providers, &secret, rules.clone());
+        Self { db, providers, secret, config, rules, confirmations, limits: Limits::new() }
     }
 }
 

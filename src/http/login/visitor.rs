@@ -2,7 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{Method, StatusCode},
+    web,
+};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{
@@ -11,7 +16,7 @@ use super::{
 };
 use crate::{
     http::address::Addresses,
-    login::{Role, local_path::LocalPath, unguessable::Unguessable},
+    login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, unguessable::Unguessable},
     request,
     store::{member::Standing, session::{self, LiveSession}},
 };
@@ -128,10 +133,7 @@ impl Session {
     /// # Errors
     /// The database failed.
     pub async fn of(request: &HttpRequest, doors: &Doors) -> Result<Option<Self>, crate::store::StoreError> {
-        let Some(secret) = cookie::get(request, cookie::SESSION).and_then(Unguessable::presented) else {
-            return Ok(None);
-        };
-        let hash = secret.hash();
+        let Some(hash) = cookie_hash(request) else { return Ok(None) };
         let Some(live) = session::find_live(&doors.db, &hash).await? else { return Ok(None) };
         if !doors.confirmations.keep(live.user).await {
             return Ok(Some(Self { hash, live }));
@@ -181,4 +183,42 @@ impl FromRequest for Visitor {
         }
         .boxed_local()
     }
+}
+
+/// What the request's session is found by, whether there is one or not.
+pub fn cookie_hash(request: &HttpRequest) -> Option<String> {
+    cookie::get(request, cookie::SESSION).and_then(Unguessable::presented).map(|secret| secret.hash())
+}
+
+/// Who asks OCCI by a browser's session, and for which project. To change anything, the request has to carry what a form
+/// of ours would.
+///
+/// # Errors
+/// The request may be forged, or no project is chosen; the database failed.
+pub async fn by_session(request: &HttpRequest) -> Result<Option<Principal>, GateError> {
+    let shared = request.app_data::<web::Data<Doors>>().zip(request.app_data::<web::Data<Addresses>>());
+    let Some((doors, addresses)) = shared else { return Ok(None) };
+    let Some(Session { hash, live }) = Session::of(request, doors).await? else { return Ok(None) };
+    if live.standing != Standing::Active {
+        return Ok(None);
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let base = addresses.base(request).map_err(|misdirected| GateError::Refused(misdirected.to_string()))?;
+        let sent = request.headers().get(forgery::HEADER).and_then(|sent| sent.to_str().ok()).unwrap_or_default();
+        let checked = forgery::check_origin(request, &base)
+            .and_then(|()| forgery::check_token(&doors.secret, &hash, sent));
+        checked.map_err(|forged| {
+            GateError::Refused(format!(
+                "{forged}; with a session's cookie, whatever changes something needs {}; programs use a token",
+                forgery::HEADER
+            ))
+        })?;
+    }
+    let Some(project) = live.acts_in() else {
+        let held = live.grants.iter().any(|grant| grant.role.scope() != Scope::Site);
+        let words = "choose on your account page in which project you want to act";
+        return if held { Err(GateError::Refused(words.to_owned())) } else { Ok(None) };
+    };
+    let (user, user_name, rights) = (live.user, live.user_name.clone(), live.rights_in(project));
+    Ok(Some(Principal { user, user_name, project, rights, by: Proof::Session }))
 }
