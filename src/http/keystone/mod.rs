@@ -14,7 +14,6 @@ use futures_util::StreamExt;
 
 use self::fault::Fault;
 use crate::{
-    broker::Broker,
     login::{
         Credentials,
         gate::{Gate, Known},
@@ -55,7 +54,6 @@ impl Asked<'_> {
 /// The door, for everything below its path.
 pub async fn door(
     request: HttpRequest,
-    broker: web::Data<Broker>,
     gate: web::Data<Gate>,
     payload: web::Payload,
 ) -> HttpResponse {

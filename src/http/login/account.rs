@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     Doors, Visitor,
-    page::{Shell, Trouble, page, see_other},
     figures::{self, QuotaRow},
+    page::{Shell, Trouble, page, see_other},
 };
 use crate::{
     config::Registration,
@@ -31,6 +31,12 @@ struct AccountPage<'a> {
     waits: bool,
     may_ask: bool,
     most_days: u32,
+}
+
+impl AccountPage<'_> {
+    fn is_here(&self, project: &Uuid) -> bool {
+        self.acts_in.as_ref() == Some(project)
+    }
 }
 
 #[derive(Template)]

@@ -21,6 +21,7 @@ struct Choice {
     providers: Vec<Listed>,
     has_local_users: bool,
     next: String,
+    next_encoded: String,
 }
 
 /// What the address may say.
@@ -34,8 +35,11 @@ pub fn address(next: &LocalPath) -> String {
     if *next == LocalPath::default() {
         return "/login".to_owned();
     }
-    let encoded: String = url::form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect();
-    format!("/login?next={encoded}")
+    format!("/login?next={}", encoded(next))
+}
+
+fn encoded(next: &LocalPath) -> String {
+    url::form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect()
 }
 
 /// The page; who is signed in already is led on.
@@ -62,8 +66,9 @@ pub async fn again(
     status: StatusCode,
     notice: Option<String>,
 ) -> Result<HttpResponse, Trouble> {
-    let has_local_users = doors.db.read(password::exists).await?;
+    let has_local_users = doors.config.local_users && doors.db.read(password::any).await?;
     let shell = visitor.shell(doors);
-    let (providers, next) = (doors.providers.listed(), next.as_str().to_owned());
-    Ok(visitor.remember(page(status, &Choice { shell, notice, providers, has_local_users, next })))
+    let (next, next_encoded) = (next.as_str().to_owned(), encoded(next));
+    let choice = Choice { shell, notice, providers: doors.providers.listed(), has_local_users, next, next_encoded };
+    Ok(visitor.remember(page(status, &choice)))
 }

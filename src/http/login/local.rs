@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     login::{local_path::LocalPath, password::Password},
-    store::{member::Standing, password, user},
+    store::password,
 };
 
 /// What was typed.
@@ -37,22 +37,17 @@ pub async fn enter(
     doors.limits.passwords_of_user.take(counted_as(&form.user))?;
     let next = LocalPath::or_account(form.next.as_deref());
     let name = form.user.trim().to_owned();
-    let known = doors
-        .db
-        .read(move |connection| {
-            let Some(user) = user::find_by_name(connection, &name)? else { return Ok(None) };
-            Ok(password::find(connection, user.id)?.map(|hash| (user, hash)))
-        })
-        .await?;
-    let (user, hash) = known.unzip();
-    let typed = Password::typed(form.password).ok();
-    let fits = match typed {
-        Some(typed) => typed.fits(hash).await,
-        None => false,
+    if !doors.config.local_users {
+        return Err(Trouble::nowhere());
+    }
+    let (user, hash) = doors.db.read(move |connection| password::find(connection, &name)).await?.unzip();
+    let fits = match Password::typed(form.password) {
+        Ok(typed) => typed.fits(hash).await,
+        Err(_) => false,
     };
-    match user.filter(|user| fits && user.standing != Standing::Disabled) {
+    match user.filter(|_| fits) {
         Some(user) => {
-            let arrival = Arrival { user: user.id, provider: None, provider_session: None, id_token: None };
+            let arrival = Arrival { user, provider: None, provider_session: None, id_token: None };
             begin(&visitor, &doors, arrival, &next).await
         }
         None => {

@@ -19,8 +19,8 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, guard, http::{StatusCode, header}, web};
 
+#[allow(unused_imports, reason = "for pages of other rooms")]
 pub use self::{
-    forgery::HEADER as FORM_TOKEN_HEADER,
     page::{Shell, Trouble, dress, notice, page, see_other, with_form_target},
     visitor::{Session, Visitor, by_session, cookie_hash},
 };
