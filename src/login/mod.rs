@@ -1,6 +1,8 @@
 //! WHO asks.
 
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
+pub mod account;
+#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod code;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod confirmation;
@@ -19,7 +21,13 @@ pub mod local_path;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod loopback;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
+pub mod mapping;
+#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
+mod name;
+#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod password;
+#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
+pub mod people;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod provider;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
@@ -28,14 +36,19 @@ mod rights;
 pub mod sealed;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod secret;
+#[cfg(test)]
+mod tests;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 mod token;
+#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
+mod told;
 #[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod unguessable;
 
 use uuid::Uuid;
 
 pub use credentials::Credentials;
+pub use people::Rules;
 pub use rights::{Right, Rights, Role, Scope, UnknownName};
 pub use token::{AppToken, issue};
 
