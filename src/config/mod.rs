@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub use self::{
     http::{HttpConfig, Network, TlsConfig, is_host},
-    login::LoginConfig,
+    login::{LoginConfig, Registration},
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
     site::{AdapterConfig, SiteConfig},

@@ -1,48 +1,27 @@
 //! WHO asks.
 
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod account;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod code;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod confirmation;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 mod credentials;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod gate;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod identity;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod keystone;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod local_admin;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod local_path;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod loopback;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod mapping;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 mod name;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod password;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod people;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod provider;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 mod rights;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod sealed;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod secret;
 #[cfg(test)]
 mod tests;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 mod token;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 mod told;
-#[allow(dead_code, unused_imports, reason = "some of it waits for its neighbours")]
 pub mod unguessable;
 
 use uuid::Uuid;
