@@ -22,7 +22,6 @@ pub mod secret;
 mod tests;
 mod token;
 mod told;
-pub mod unguessable;
 
 use uuid::Uuid;
 
