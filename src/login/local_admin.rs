@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Role, code::Code};
+use super::{Role, unguessable::Unguessable};
 use crate::store::{
     Db, DbConnection, StoreError, Timestamp,
     grant::{self, Grant, Origin, Place},
@@ -29,8 +29,8 @@ pub async fn is_not_needed(db: &Db) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// No random bytes; the database failed.
-pub async fn link(db: &Db, holds: Duration) -> anyhow::Result<Code> {
-    let link = Code::generate()?;
+pub async fn link(db: &Db, holds: Duration) -> anyhow::Result<Unguessable> {
+    let link = Unguessable::generate()?;
     let hash = link.hash();
     db.write(move |connection| {
         let admin = ensure(connection)?;
@@ -45,8 +45,8 @@ pub async fn link(db: &Db, holds: Duration) -> anyhow::Result<Code> {
 ///
 /// # Errors
 /// No random bytes; the database failed.
-pub async fn link_for(db: &Db, user: UserId, holds: Duration) -> anyhow::Result<Code> {
-    let link = Code::generate()?;
+pub async fn link_for(db: &Db, user: UserId, holds: Duration) -> anyhow::Result<Unguessable> {
+    let link = Unguessable::generate()?;
     let hash = link.hash();
     let end = Timestamp::now().plus(holds);
     db.write(move |connection| login_link::insert(connection, &hash, user, end)).await?;

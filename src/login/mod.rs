@@ -22,6 +22,7 @@ pub mod secret;
 mod tests;
 mod token;
 mod told;
+pub mod unguessable;
 
 use uuid::Uuid;
 

@@ -9,7 +9,7 @@ use super::{
     page::{Trouble, see_other, with_cookie},
 };
 use crate::{
-    login::{local_path::LocalPath, code::Code},
+    login::{local_path::LocalPath, unguessable::Unguessable},
     store::{
         Timestamp,
         member::UserId,
@@ -39,7 +39,7 @@ pub async fn enter(
     arrival: Arrival,
     next: &LocalPath,
 ) -> Result<HttpResponse, Trouble> {
-    let secret = Code::generate().map_err(|error| Trouble::no_randomness(&error))?;
+    let secret = Unguessable::generate().map_err(|error| Trouble::no_randomness(&error))?;
     let lasts = Duration::from_secs(u64::from(doors.config.session_hours) * 3600);
     let new = NewSession {
         secret_hash: secret.hash(),

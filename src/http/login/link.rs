@@ -11,7 +11,7 @@ use super::{
     page::{Shell, Trouble, page},
 };
 use crate::{
-    login::{local_path::LocalPath, code::Code},
+    login::{local_path::LocalPath, unguessable::Unguessable},
     store::{login_link, member::Standing, user},
 };
 
@@ -41,7 +41,7 @@ pub async fn show(
     secret: web::Path<String>,
 ) -> Result<HttpResponse, Trouble> {
     counted(&doors.limits.links, &visitor)?;
-    let hash = Code::presented(&secret).ok_or_else(void)?.hash();
+    let hash = Unguessable::presented(&secret).ok_or_else(void)?.hash();
     let found = doors.db.read(move |connection| match login_link::look(connection, &hash)? {
         Some(id) => user::find(connection, id),
         None => Ok(None),
@@ -60,7 +60,7 @@ pub async fn enter(
 ) -> Result<HttpResponse, Trouble> {
     visitor.check_form(&request, &doors, &form.form_token)?;
     counted(&doors.limits.links, &visitor)?;
-    let hash = Code::presented(&secret).ok_or_else(void)?.hash();
+    let hash = Unguessable::presented(&secret).ok_or_else(void)?.hash();
     let found = doors.db.write(move |connection| match login_link::consume(connection, &hash)? {
         Some(id) => user::find(connection, id),
         None => Ok(None),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     http::address::Addresses,
-    login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, code::Code},
+    login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, unguessable::Unguessable},
     request,
     store::{member::Standing, session::{self, LiveSession}},
 };
@@ -37,7 +37,7 @@ pub struct Visitor {
     /// Their session's cookie, or else the visit's: what forms are bound to.
     bound_to: String,
     /// A visit that has just begun.
-    new_visit: Option<Code>,
+    new_visit: Option<Unguessable>,
 }
 
 /// A session that lives, and what it is found by.
@@ -58,12 +58,12 @@ impl Visitor {
         let base = addresses.base(request)?;
         let address = addresses.client(request);
         let session = Session::of(request, doors).await?;
-        let visit = cookie::get(request, cookie::VISIT).and_then(Code::presented);
+        let visit = cookie::get(request, cookie::VISIT).and_then(Unguessable::presented);
         let (bound_to, new_visit) = match (&session, visit) {
             (Some(session), _) => (session.hash.clone(), None),
             (None, Some(visit)) => (visit.hash(), None),
             (None, None) => {
-                let visit = Code::generate().map_err(|error| Trouble::no_randomness(&error))?;
+                let visit = Unguessable::generate().map_err(|error| Trouble::no_randomness(&error))?;
                 (visit.hash(), Some(visit))
             }
         };
@@ -187,7 +187,7 @@ impl FromRequest for Visitor {
 
 /// What the request's session is found by, whether there is one or not.
 pub fn cookie_hash(request: &HttpRequest) -> Option<String> {
-    cookie::get(request, cookie::SESSION).and_then(Code::presented).map(|secret| secret.hash())
+    cookie::get(request, cookie::SESSION).and_then(Unguessable::presented).map(|secret| secret.hash())
 }
 
 /// Who asks OCCI by a browser's session, and for which project. To change anything, the request has to carry what a form
