@@ -59,7 +59,7 @@ pub async fn run(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
             }
         }
         TokenCommand::List { json } => {
-            let tokens = db.read(store::token::list).await?;
+            let tokens = db.read(|connection| store::token::list(connection, store::token::TokensOf::All)).await?;
             if json {
                 return print_json(&tokens);
             }

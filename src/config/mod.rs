@@ -1,6 +1,8 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
 mod http;
+#[allow(dead_code, reason = "the doors will use it")]
+mod login;
 mod node;
 mod occi;
 mod site;
@@ -16,6 +18,7 @@ use thiserror::Error;
 
 pub use self::{
     http::{HttpConfig, Network, TlsConfig, is_host},
+    login::{LoginConfig, Registration},
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
     site::{AdapterConfig, SiteConfig},
@@ -44,6 +47,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// The OCCI door.
     pub occi: OcciConfig,
+    /// Who gets in.
+    pub login: LoginConfig,
     /// What is dispatched to sites when.
     pub dispatch: DispatchConfig,
     /// The node driver of this host, as far as it runs here.
@@ -150,6 +155,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             tls: TlsConfig::default(),
             occi: OcciConfig::default(),
+            login: LoginConfig::default(),
             dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
             size: Vec::new(),
@@ -239,6 +245,7 @@ impl Config {
                 "[dispatch] policy: there is no site {site}; correct the name after @, or remove the line"
             ));
         }
+        self.login.check(&names).map_err(ConfigError::Unusable)?;
         for size in &self.size {
             let sensible = |gib: f64| gib.is_finite() && gib > 0.0 && gib <= 65_536.0;
             if size.cores == 0 || !sensible(size.memory) || !sensible(size.disk) {

@@ -3,8 +3,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::{HttpRequest, http::header::HeaderMap};
+use actix_web::{
+    Error, HttpRequest,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{StatusCode, header::HeaderMap},
+    middleware::Next,
+    web,
+};
 
+use super::plain;
 use crate::config::{Config, Network, is_host};
 
 /// Names and proxies that are believed.
@@ -53,6 +61,11 @@ impl Addresses {
         Ok(format!("{}://{host}", if tls { "https" } else { "http" }))
     }
 
+    /// Whether browsers reach us by TLS, as far as the configuration says.
+    pub fn are_secure(&self) -> bool {
+        self.public_url.as_ref().map_or(self.tls, |url| url.starts_with("https://"))
+    }
+
     /// Whose request it is: the peer, or whom a trusted proxy speaks for.
     pub fn client(&self, request: &HttpRequest) -> IpAddr {
         self.client_of(request.headers(), request.peer_addr())
@@ -87,6 +100,31 @@ impl Addresses {
     fn trusts(&self, peer: Option<SocketAddr>) -> bool {
         peer.is_some_and(|peer| self.trusted.iter().any(|network| network.has(peer.ip())))
     }
+}
+
+/// Serves whoever calls us by a name of ours. Others are most likely sent by somebody who has made a name of theirs lead
+/// here, so that a browser takes their pages for ours. Who only watches this process may use any address.
+///
+/// # Errors
+/// What is behind it failed.
+pub async fn by_name<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let watches = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
+    let addresses = request.app_data::<web::Data<Addresses>>();
+    if let Some(Err(misdirected)) = addresses.filter(|_| !watches).map(|addresses| addresses.base(request.request())) {
+        let answer = plain(StatusCode::MISDIRECTED_REQUEST, format!("{misdirected}\n"));
+        return Ok(request.into_response(answer).map_into_right_body());
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+/// The start of every URL in an answer to this request.
+pub fn base_of(request: &HttpRequest) -> String {
+    let addresses = request.app_data::<web::Data<Addresses>>();
+    let base = addresses.and_then(|addresses| addresses.base(request).ok());
+    base.unwrap_or_else(|| format!("http://{}", request.app_config().local_addr()))
 }
 
 /// Of a list, what the proxy itself has added.

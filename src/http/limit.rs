@@ -47,7 +47,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone, C: Clock> Limit<K, C> {
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
     fn with_clock(at_once: NonZeroU32, one_more_after: Duration, most: usize, clock: C) -> Self {
         // Only no time at all is none.
         let quota = Quota::with_period(one_more_after).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN));

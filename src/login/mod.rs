@@ -1,28 +1,34 @@
 //! WHO asks.
 
+pub mod account;
 pub mod code;
+pub mod confirmation;
 mod credentials;
 pub mod gate;
-#[allow(dead_code, reason = "the doors are being built")]
 pub mod identity;
 pub mod keystone;
-#[allow(dead_code, reason = "the doors are being built")]
+pub mod local_admin;
 pub mod local_path;
 pub mod loopback;
-#[allow(dead_code, reason = "as above")]
+pub mod mapping;
+mod name;
 pub mod password;
-#[allow(dead_code, unused_imports, reason = "as above")]
+pub mod people;
 pub mod provider;
-#[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
-#[allow(dead_code, reason = "the doors are being built")]
+pub mod sealed;
 pub mod secret;
+#[cfg(test)]
+mod tests;
 mod token;
+mod told;
+pub mod unguessable;
 
 use uuid::Uuid;
 
 pub use credentials::Credentials;
-pub use rights::{Right, Rights, Role, UnknownName};
+pub use people::Rules;
+pub use rights::{Right, Rights, Role, Scope, UnknownName};
 pub use token::{AppToken, issue};
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::Role;
+use super::{
+    Role,
+    name::{self, BadName},
+};
 use crate::store::{
     Db, StoreError, Timestamp,
     grant::{self, Grant, Origin, Place},
@@ -32,13 +35,8 @@ pub enum TokenError {
     #[error("not an app token")]
     Malformed,
     /// A name that no user or project may have.
-    #[error("{what} {name:?} must be 1 to 64 letters, digits or one of @ . _ -")]
-    BadName {
-        /// User or project.
-        what: &'static str,
-        /// As given, shortened.
-        name: String,
-    },
+    #[error(transparent)]
+    BadName(#[from] BadName),
     /// No random bytes.
     #[error("the system gives no random bytes: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -48,14 +46,15 @@ pub enum TokenError {
 }
 
 impl AppToken {
-    fn generate() -> Result<Self, TokenError> {
+    pub(super) fn generate() -> Result<Self, TokenError> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
         Ok(Self { id: Uuid::now_v7(), secret })
     }
 
     // A plain hash is enough: the secret is 256 random bits, not a password that can be guessed.
-    fn secret_hash(&self) -> String {
+    /// What is kept of it.
+    pub(super) fn secret_hash(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digest = Sha256::digest(self.secret);
         let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
@@ -99,8 +98,8 @@ impl FromStr for AppToken {
 /// # Errors
 /// Names that are not allowed; no random bytes; the database failed.
 pub async fn issue(db: &Db, user: &str, project: &str, valid_for: Duration) -> Result<AppToken, TokenError> {
-    check_name("user name", user)?;
-    check_name("project name", project)?;
+    name::check("user name", user)?;
+    name::check_project(project)?;
     let token = AppToken::generate()?;
     let (id, secret_hash) = (token.id, token.secret_hash());
     let (user, project) = (user.to_owned(), project.to_owned());
@@ -127,14 +126,6 @@ pub async fn issue(db: &Db, user: &str, project: &str, valid_for: Duration) -> R
     })
     .await?;
     Ok(token)
-}
-
-fn check_name(what: &'static str, name: &str) -> Result<(), TokenError> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '@' | '.' | '_' | '-');
-    if name.is_empty() || name.chars().count() > 64 || !name.chars().all(plain) {
-        return Err(TokenError::BadName { what, name: name.chars().take(80).collect() });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{
     connection::{Address, migrate},
     event,
     revision::{self, Reader},
+    session::LiveSessions,
     token::LiveTokens,
     transaction::{Isolation, write_tx},
     writer::Writer,
@@ -65,6 +66,7 @@ pub struct Db {
     writers: Option<Pool>,
     sqlite: Option<Arc<Sqlite>>,
     tokens: Arc<LiveTokens>,
+    sessions: Arc<LiveSessions>,
     bell: EventBell,
 }
 
@@ -94,8 +96,8 @@ impl Db {
             let writer = Writer::start(address.connect()?).map_err(|error| refused(error.to_string()))?;
             sqlite = Some(Arc::new(Sqlite { writer, address, brief: Default::default() }));
         }
-        let (tokens, bell) = (Arc::new(LiveTokens::default()), EventBell::default());
-        Ok(Self { readers, writers, sqlite, tokens, bell })
+        let (tokens, sessions) = (Arc::default(), Arc::default());
+        Ok(Self { readers, writers, sqlite, tokens, sessions, bell: EventBell::default() })
     }
 
     /// Whoever seals events rings it, and whoever waits for them listens.
@@ -160,6 +162,11 @@ impl Db {
     /// The tokens that were looked up before.
     pub(super) fn tokens(&self) -> &LiveTokens {
         &self.tokens
+    }
+
+    /// The sessions that were looked up before.
+    pub(super) fn sessions(&self) -> &LiveSessions {
+        &self.sessions
     }
 
     /// Runs work that writes, in one transaction that nothing else can see half done or write between. The work may

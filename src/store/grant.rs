@@ -64,6 +64,19 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The project that it is held in.
+    pub fn project(&self) -> Option<ProjectId> {
+        match self.place {
+            Place::Project(project) => Some(project),
+            Place::Site(_) | Place::Federation => None,
+        }
+    }
+
+    /// Whether both are the same role at the same place for the same reason, until whenever.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (self.role, &self.place, &self.reason) == (other.role, &other.place, &other.reason)
+    }
+
     fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| end > now)
     }
@@ -98,6 +111,20 @@ pub fn of_user(connection: &mut DbConnection, user: UserId) -> Result<Vec<Grant>
     let mut found = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     found.retain(|grant| grant.is_live(now));
     Ok(found)
+}
+
+/// All that the user has by one origin, what has expired included.
+///
+/// # Errors
+/// The database failed.
+pub fn of_origin(connection: &mut DbConnection, user: UserId, origin: Origin) -> Result<Vec<Grant>, StoreError> {
+    let query = grants::table
+        .filter(grants::user_id.eq(user.0.to_string()))
+        .filter(grants::origin.eq(origin.as_str()))
+        .order((grants::created_at, grants::role))
+        .select((grants::role, grants::project_id, grants::site, grants::origin, grants::reason, grants::expires_at));
+    let rows: Vec<Row> = on_either!(connection, either => query.load(either))?;
+    rows.into_iter().map(read).collect()
 }
 
 /// What these roles allow in a project, and until when that is certain: the first of them ends then.

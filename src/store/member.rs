@@ -20,7 +20,8 @@ pub struct ProjectId(pub Uuid);
 pub struct UserId(pub Uuid);
 
 /// Whether a user gets in at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 #[allow(dead_code, reason = "what changes it is being built")]
 pub enum Standing {
     /// Gets in.
@@ -32,6 +33,8 @@ pub enum Standing {
 }
 
 impl Standing {
+    const ALL: [Self; 3] = [Self::Active, Self::Pending, Self::Disabled];
+
     /// Its name, in the database as for people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +43,16 @@ impl Standing {
             Self::Disabled => "disabled",
         }
     }
+}
+
+/// The standing of a row of `users`.
+pub(super) fn parse_standing(id: &str, text: &str) -> Result<Standing, StoreError> {
+    let found = Standing::ALL.into_iter().find(|standing| standing.as_str() == text);
+    found.ok_or_else(|| StoreError::Unreadable {
+        table: "users",
+        id: id.to_owned(),
+        reason: format!("the standing {text:?} is unknown"),
+    })
 }
 
 /// The project of this name, made if there is none.
@@ -67,12 +80,12 @@ pub fn find_project(connection: &mut DbConnection, name: &str) -> Result<Option<
     found.map(|id| parse_id("projects", &id).map(ProjectId)).transpose()
 }
 
-/// The name of the project of this id.
+/// What the project is called.
 ///
 /// # Errors
 /// The database failed.
-pub fn project_name(connection: &mut DbConnection, project: ProjectId) -> Result<Option<String>, StoreError> {
-    let query = projects::table.filter(projects::id.eq(project.0.to_string())).select(projects::name);
+pub fn project_name(connection: &mut DbConnection, id: ProjectId) -> Result<Option<String>, StoreError> {
+    let query = projects::table.filter(projects::id.eq(id.0.to_string())).select(projects::name);
     Ok(on_either!(connection, either => query.get_result(either).optional())?)
 }
 

@@ -22,6 +22,8 @@ pub mod appliance;
 pub mod authorization_code;
 pub mod backup;
 mod cached;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod confirmation;
 mod connection;
 pub mod copy;
 mod db;
@@ -38,8 +40,14 @@ pub mod idempotency;
 pub mod intent;
 mod ledger;
 pub mod live_member;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod login_link;
 pub mod member;
 pub mod orphan;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod password;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod quota;
 pub mod readiness;
 pub mod replica;
 #[allow(dead_code, reason = "as above")]
@@ -48,7 +56,10 @@ mod revision;
 mod row;
 pub mod saga;
 mod schema;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod session;
 mod snapshot;
+#[allow(dead_code, reason = "the doors will use it")]
 pub mod spent;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -56,6 +67,8 @@ mod time;
 pub mod token;
 pub mod tombstone;
 mod transaction;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod user;
 pub mod user_mixin;
 mod writer;
 

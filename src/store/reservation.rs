@@ -9,7 +9,12 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQuery
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DbConnection, StoreError, entity::EntityId, ledger::Ledger, member::ProjectId, row::parse_id, schema::reservations,
+    DbConnection, StoreError,
+    entity::EntityId,
+    ledger::Ledger,
+    member::{ProjectId, UserId},
+    row::parse_id,
+    schema::reservations,
 };
 
 /// An amount of everything that is counted; negative in what is given back.
@@ -159,6 +164,29 @@ pub fn lock(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Us
         // Who writes there writes alone.
         DbConnection::Sqlite(connection) => query.get_result(connection).optional()?,
     })
+}
+
+/// What the project takes at present, or one of its members alone.
+///
+/// # Errors
+/// The database failed.
+pub fn taken(connection: &mut DbConnection, project: ProjectId, user: Option<UserId>) -> Result<Usage, StoreError> {
+    // Nothing is no row; PostgreSQL adds up into a type of its own.
+    let sum = |column: &str| sql::<BigInt>(&format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)"));
+    let of_project = reservations::table.filter(reservations::project_id.eq(project.0.to_string())).select((
+        sum("machines"),
+        sum("cores"),
+        sum("memory_mib"),
+        sum("disk_bytes"),
+        sum("addresses"),
+    ));
+    match user {
+        Some(user) => {
+            let of_user = of_project.filter(reservations::user_id.eq(user.0.to_string()));
+            Ok(on_either!(connection, either => of_user.get_result(either))?)
+        }
+        None => Ok(on_either!(connection, either => of_project.get_result(either))?),
+    }
 }
 
 /// What each project takes at present: the sum of its live reservations.

@@ -396,4 +396,14 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(app_tokens, users, projects, grants, identities, sessions);
+diesel::allow_tables_to_appear_in_same_query!(
+    app_tokens,
+    users,
+    projects,
+    grants,
+    identities,
+    sessions,
+    passwords,
+    invitations,
+    registrations
+);

@@ -72,6 +72,10 @@ pub struct ListedToken {
     pub user: String,
     /// The project's name.
     pub project: String,
+    /// What it is called by its owner.
+    pub name: String,
+    /// What it is for; its owner's rights may be less by now.
+    pub rights: String,
     /// When it was made.
     pub created_at: String,
     /// From when on it is void.
@@ -145,12 +149,23 @@ fn find(connection: &mut DbConnection, id: Uuid) -> Result<Option<LiveToken>, St
     Ok(Some(LiveToken { user, user_name, project, secret_hash, rights, expires_at, certain_until }))
 }
 
-/// All tokens, the newest last.
+/// Whose tokens are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokensOf {
+    /// Everybody's, void ones included.
+    All,
+    /// A user's that are not void.
+    UserAlive(UserId),
+    /// A project's that are not void.
+    ProjectAlive(ProjectId),
+}
+
+/// These tokens, the newest last.
 ///
 /// # Errors
 /// The database failed.
-pub fn list(connection: &mut DbConnection) -> Result<Vec<ListedToken>, StoreError> {
-    let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = app_tokens::table
+pub fn list(connection: &mut DbConnection, of: TokensOf) -> Result<Vec<ListedToken>, StoreError> {
+    let query = app_tokens::table
         .inner_join(users::table.on(users::id.eq(app_tokens::user_id)))
         .inner_join(projects::table.on(projects::id.eq(app_tokens::project_id)))
         .order(app_tokens::id.asc())
@@ -158,22 +173,62 @@ pub fn list(connection: &mut DbConnection) -> Result<Vec<ListedToken>, StoreErro
             app_tokens::id,
             users::name,
             projects::name,
-            app_tokens::created_at,
-            app_tokens::expires_at,
-            app_tokens::revoked_at,
-        ))
-        .load(connection)?;
+            (app_tokens::created_at, app_tokens::expires_at, app_tokens::revoked_at),
+            (app_tokens::name, app_tokens::rights),
+        ));
+    let alive = query.filter(app_tokens::revoked_at.is_null()).filter(app_tokens::expires_at.gt(Timestamp::now().0));
+    type Columns = (String, String, String, (i64, i64, Option<i64>), (String, String));
+    let rows: Vec<Columns> = match of {
+        TokensOf::All => on_either!(connection, either => query.load(either))?,
+        TokensOf::UserAlive(user) => {
+            let theirs = alive.filter(app_tokens::user_id.eq(user.0.to_string()));
+            on_either!(connection, either => theirs.load(either))?
+        }
+        TokensOf::ProjectAlive(project) => {
+            let its = alive.filter(app_tokens::project_id.eq(project.0.to_string()));
+            on_either!(connection, either => its.load(either))?
+        }
+    };
     Ok(rows
         .into_iter()
-        .map(|(id, user, project, created_at, expires_at, revoked_at)| ListedToken {
+        .map(|(id, user, project, (created_at, expires_at, revoked_at), (name, rights))| ListedToken {
             id,
             user,
             project,
+            name,
+            rights,
             created_at: Timestamp(created_at).to_string(),
             expires_at: Timestamp(expires_at).to_string(),
             revoked_at: revoked_at.map(|at| Timestamp(at).to_string()),
         })
         .collect())
+}
+
+/// How many tokens of the user are not void.
+///
+/// # Errors
+/// The database failed.
+pub fn count_alive(connection: &mut DbConnection, user: UserId) -> Result<i64, StoreError> {
+    let alive = app_tokens::table
+        .filter(app_tokens::user_id.eq(user.0.to_string()))
+        .filter(app_tokens::revoked_at.is_null())
+        .filter(app_tokens::expires_at.gt(Timestamp::now().0));
+    Ok(alive.count().get_result(connection)?)
+}
+
+/// Whose the token is, and the project that it acts in.
+///
+/// # Errors
+/// The database failed.
+pub fn whose(connection: &mut DbConnection, id: Uuid) -> Result<Option<(UserId, ProjectId)>, StoreError> {
+    let query = app_tokens::table
+        .filter(app_tokens::id.eq(id.to_string()))
+        .select((app_tokens::user_id, app_tokens::project_id));
+    let found: Option<(String, String)> = on_either!(connection, either => query.get_result(either).optional())?;
+    let read = |(user, project): (String, String)| {
+        Ok((UserId(parse_id("app_tokens", &user)?), ProjectId(parse_id("app_tokens", &project)?)))
+    };
+    found.map(read).transpose()
 }
 
 /// Makes a token void from now on. Answers whether there was one to revoke.

@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use self::stream::{Follower, Stream};
 use super::{
     challenge,
-    occi::{Failure, base_of},
-    principal::{self, credentials},
+    address::base_of,
+    occi::Failure,
+    principal::{self, Shown},
 };
 use crate::login::gate::Gate;
 use crate::broker::{Broker, BrokerError, EventsRead};
@@ -64,7 +65,7 @@ pub async fn door(
         Ok(response) => response,
         Err(failure) => {
             let mut response = failure.response(MediaType::TextPlain, mode);
-            challenge::put(&mut response, &request, &base_of(&request, &broker));
+            challenge::put(&mut response, &request, &base_of(&request));
             response
         }
     }
@@ -81,7 +82,7 @@ async fn lead(
         return Err(Failure::NotAllowed("GET"));
     }
     let principal = principal::of(request).await?.ok_or(Failure::Unauthenticated)?;
-    let credentials = credentials(request).ok_or(Failure::Unauthenticated)?;
+    let shown = Shown::by(request).ok_or(Failure::Unauthenticated)?;
     let asked = Asked::by(request)?;
     let limit = asked.limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(PAGE);
     if asked.manner == Manner::Page {
@@ -95,7 +96,7 @@ async fn lead(
     // Before the first look, so that nothing is missed in between.
     let end = broker.db().event_bell().subscribe();
     let first = broker.events(&principal, asked.after, PAGE).await?;
-    let follower = Follower { broker: broker.clone(), gate: gate.clone(), principal, credentials, place };
+    let follower = Follower { broker: broker.clone(), gate: gate.clone(), principal, shown, place };
     let stream = Stream::new(follower, first, asked.after, asked.limit, end, shutdown.clone());
     let mut response = HttpResponse::Ok();
     response.content_type("text/event-stream").insert_header((header::CACHE_CONTROL, "no-store"));

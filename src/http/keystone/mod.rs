@@ -14,7 +14,6 @@ use futures_util::StreamExt;
 
 use self::fault::Fault;
 use crate::{
-    broker::Broker,
     login::{
         Credentials,
         gate::{Gate, Known},
@@ -55,11 +54,10 @@ impl Asked<'_> {
 /// The door, for everything below its path.
 pub async fn door(
     request: HttpRequest,
-    broker: web::Data<Broker>,
     gate: web::Data<Gate>,
     payload: web::Payload,
 ) -> HttpResponse {
-    let base = super::occi::base_of(&request, &broker);
+    let base = super::address::base_of(&request);
     let asked = Asked { request: &request, gate: &gate, base: base.clone() };
     lead(&asked, payload).await.unwrap_or_else(|fault| fault.response(&base))
 }

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use occi_schema::{MediaType, OcciVersion, Purpose};
 use uuid::Uuid;
 
-pub use self::{answer::Failure, received::base_of};
+pub use self::answer::Failure;
 use self::received::Received;
 use super::{challenge, principal};
 use crate::{

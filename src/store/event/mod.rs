@@ -26,6 +26,7 @@ use super::{
     row::parse_id,
     schema::{events, revisions},
 };
+use crate::request::Actor;
 
 /// The longest body, in bytes of JSON.
 pub const LONGEST_BODY: usize = 16 << 10;
@@ -35,6 +36,8 @@ const LONGEST_NAME: usize = 255;
 const TOPIC: &str = "events";
 /// The field of a body that tells the change of usage.
 const USAGE: &str = "usage";
+/// The field of a body that tells who did it.
+pub const ACTOR: &str = "actor";
 
 /// Something that happened, to be remembered in the transaction in which it happens.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +50,8 @@ pub struct NewEvent {
     pub entity: Option<EntityId>,
     /// On whose request.
     pub request_id: Option<String>,
+    /// Who did it.
+    pub actor: Option<Actor>,
     /// By how much the project's usage changes with it.
     pub usage: Usage,
     /// More, for people and programs.
@@ -78,12 +83,12 @@ pub struct SealedEvent {
 /// left out.
 ///
 /// # Errors
-/// [`StoreError::Refused`] if it is longer than [`LONGEST_BODY`], has a `usage` in its body, or changes the usage of no
+/// [`StoreError::Refused`] if it is longer than [`LONGEST_BODY`], has a `usage` or an `actor` in its body, or changes the usage of no
 /// project; the database failed.
 pub fn record(connection: &mut DbConnection, event: &NewEvent) -> Result<(), StoreError> {
     let refused = |reason: &str| Err(StoreError::Refused(format!("event {}: {reason}; this is a defect", event.kind)));
-    if event.body.contains_key(USAGE) {
-        return refused("its body has a `usage`, which is for the event's own");
+    if event.body.contains_key(USAGE) || event.body.contains_key(ACTOR) {
+        return refused("its body has a `usage` or an `actor`, which is for the event's own");
     }
     if event.usage != Usage::default() && event.project.is_none() {
         return refused("it changes the usage of no project");
@@ -96,6 +101,9 @@ pub fn record(connection: &mut DbConnection, event: &NewEvent) -> Result<(), Sto
     let mut body = event.body.clone();
     if event.usage != Usage::default() {
         body.insert(USAGE.into(), serde_json::json!(event.usage));
+    }
+    if let Some(actor) = &event.actor {
+        body.insert(ACTOR.into(), serde_json::json!(actor));
     }
     let mut body = serde_json::Value::Object(body);
     withheld::withhold_secrets(&mut body, event.kind);
