@@ -1,6 +1,7 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
 mod address;
+mod authorization;
 mod challenge;
 mod events;
 mod health;
@@ -83,6 +84,7 @@ pub fn server(rooms: Rooms, entrance: Entrance, shutdown: &CancellationToken) ->
     let (gate, doors, addresses) = (web::Data::new(gate), web::Data::new(doors), web::Data::new(addresses));
     give_up_on_stalled(&listener, STALLED)?;
     let consumers = web::Data::new(events::Consumers::default());
+    let limits = web::Data::new(authorization::Limits::default());
     let (figures, shutdown) = (web::Data::new(figures), web::Data::new(shutdown.clone()));
     let server = HttpServer::new(move || {
         App::new()
@@ -98,6 +100,8 @@ pub fn server(rooms: Rooms, entrance: Entrance, shutdown: &CancellationToken) ->
             .wrap(from_fn(login::dress))
             .wrap(from_fn(address::by_name))
             .wrap(from_fn(request_id::follow))
+            .app_data(limits.clone())
+            .configure(authorization::routes)
             .configure(login::routes)
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
