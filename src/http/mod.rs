@@ -1,6 +1,7 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
 mod address;
+mod authorization;
 mod challenge;
 mod events;
 mod health;
@@ -109,6 +110,7 @@ struct Shared {
     doors: web::Data<Doors>,
     addresses: web::Data<Addresses>,
     consumers: web::Data<events::Consumers>,
+    limits: web::Data<authorization::Limits>,
     figures: web::Data<Figures>,
     shutdown: web::Data<CancellationToken>,
 }
@@ -121,6 +123,7 @@ impl Shared {
             doors: web::Data::new(rooms.doors),
             addresses: web::Data::new(addresses),
             consumers: web::Data::new(events::Consumers::default()),
+            limits: web::Data::new(authorization::Limits::default()),
             figures: web::Data::new(rooms.figures),
             shutdown: web::Data::new(shutdown.clone()),
         }
@@ -133,9 +136,11 @@ impl Shared {
             .app_data(self.doors.clone())
             .app_data(self.addresses.clone())
             .app_data(self.consumers.clone())
+            .app_data(self.limits.clone())
             .app_data(self.figures.clone())
             .app_data(self.shutdown.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .configure(authorization::routes)
             .configure(login::routes)
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
