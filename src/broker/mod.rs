@@ -11,7 +11,9 @@ mod link;
 mod listing;
 mod model;
 mod network;
+mod permission;
 mod placement;
+mod quota;
 mod readiness;
 mod repetition;
 mod security_group;
@@ -36,7 +38,12 @@ pub use update::Membership;
 
 use occi_schema::Mode;
 
-use crate::{config::Config, dispatch::Dispatch, store::Db};
+use crate::{
+    config::Config,
+    dispatch::{Dispatch, Planner},
+    login::Principal,
+    store::Db,
+};
 
 /// The broker, as the doors hold it. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +87,11 @@ impl Broker {
             database_check: readiness::DatabaseCheck::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes down what this principal has asked for.
+    fn planner(&self, principal: &Principal) -> Planner {
+        self.inner.dispatch.planner().asked_by(principal.user, principal.actor())
     }
 
     /// The store, for the login.

@@ -5,6 +5,7 @@ mod health;
 mod metrics;
 mod occi;
 mod principal;
+mod quota;
 mod request_id;
 
 use std::{io, net::TcpListener, time::Duration};
@@ -66,6 +67,7 @@ pub fn server(
             .wrap(from_fn(request_id::follow))
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
+            .route("/quota", web::route().to(quota::door))
             .route("/events", web::route().to(events::door))
             .route("/metrics", web::route().to(metrics::door))
             // OCCI's paths come from the model, not from a table: one door looks them up.

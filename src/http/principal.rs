@@ -4,6 +4,7 @@ use tracing::field;
 use crate::{
     broker::Broker,
     login::{self, Credentials, Principal},
+    request,
     store::StoreError,
 };
 
@@ -11,11 +12,12 @@ use crate::{
 ///
 /// # Errors
 /// The database failed.
-pub async fn of(request: &HttpRequest, broker: &Broker) -> Result<Option<Principal>, StoreError> {
-    let Some(credentials) = credentials(request) else { return Ok(None) };
+pub async fn of(asked: &HttpRequest, broker: &Broker) -> Result<Option<Principal>, StoreError> {
+    let Some(credentials) = credentials(asked) else { return Ok(None) };
     let principal = login::authenticate(broker.db(), &credentials).await?;
     if let Some(principal) = &principal {
         let span = tracing::Span::current();
+        request::sent_by(principal.actor());
         span.record("user", principal.user_name.as_str()).record("project", field::display(principal.project.0));
     }
     Ok(principal)

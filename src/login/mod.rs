@@ -30,9 +30,12 @@ pub use people::Rules;
 pub use rights::{Right, Rights, Role, Scope};
 pub use token::{AppToken, issue};
 
-use crate::store::{
-    Db, StoreError,
-    member::{ProjectId, UserId},
+use crate::{
+    request::{self, Actor},
+    store::{
+        Db, StoreError,
+        member::{ProjectId, UserId},
+    },
 };
 
 /// Who asks, and for which project.
@@ -51,6 +54,14 @@ pub struct Principal {
     pub by: Proof,
 }
 
+impl Principal {
+    /// Who they are, for the event log.
+    pub fn actor(&self) -> Actor {
+        let (user, from) = (self.user_name.clone(), request::address());
+        Actor { user, user_id: Some(self.user.0), from, by: self.by.to_string() }
+    }
+}
+
 /// By what somebody has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(dead_code, reason = "as above")]
@@ -61,6 +72,16 @@ pub enum Proof {
     Session,
     /// An access token of the provider of this name.
     Provider(String),
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(id) => write!(f, "token {id}"),
+            Self::Session => f.write_str("session"),
+            Self::Provider(name) => write!(f, "provider {name}"),
+        }
+    }
 }
 
 /// Finds out who presents these credentials. `None` for a token that is unknown, wrong, expired or revoked; which of
