@@ -18,6 +18,8 @@ mod readiness;
 mod repetition;
 mod security_group;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod update;
 mod user_mixin;
 
