@@ -20,7 +20,7 @@ pub async fn door(request: HttpRequest, broker: web::Data<Broker>) -> HttpRespon
 }
 
 async fn show(request: &HttpRequest, broker: &Broker) -> Result<HttpResponse, Failure> {
-    let principal = principal::of(request, broker).await?.ok_or(Failure::Unauthenticated)?;
+    let principal = principal::of(request).await?.ok_or(Failure::Unauthenticated)?;
     let (name, quota) = broker.quota(&principal).await?;
     let body = json!({
         "project": { "id": principal.project.0, "name": name, "limit": quota.project.limit,

@@ -44,8 +44,8 @@ pub struct ProviderConfig {
     /// Whether the provider's access tokens open our doors.
     #[serde(default = "yes")]
     pub bearer: bool,
-    /// Whether the provider is asked about access tokens that only it can read.
-    #[serde(default = "yes")]
+    /// Whether the provider is asked about access tokens that only it can read; for one provider at most.
+    #[serde(default)]
     pub introspection: bool,
     /// Whether the provider is asked for what its tokens do not say of a person.
     #[serde(default = "yes")]
