@@ -132,7 +132,7 @@ pub async fn decide(
     let session = visitor.let_in(&request)?;
     visitor.check_form(&request, &doors, &form.chosen.form_token)?;
     came_from(visitor.address.to_string());
-    sent_by(&session.live.user_name, Some(session.live.user.0), "session".into());
+    sent_by(session.actor());
     let unfit = || Trouble::new(StatusCode::BAD_REQUEST, "The form is damaged.", "Start the program again.");
     let fields = Fields::parse(form.asked.as_bytes()).map_err(|_| unfit())?;
     let Ok(asked) = asked(&fields, &visitor.base) else { return Err(unfit().into()) };

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     http::address::Addresses,
     login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, unguessable::Unguessable},
-    request,
+    request::{self, Actor},
     store::{member::Standing, session::{self, LiveSession}},
 };
 
@@ -58,6 +58,9 @@ impl Visitor {
         let base = addresses.base(request)?;
         let address = addresses.client(request);
         let session = Session::of(request, doors).await?;
+        if let Some(session) = &session {
+            request::sent_by(session.actor());
+        }
         let visit = cookie::get(request, cookie::VISIT).and_then(Unguessable::presented);
         let (bound_to, new_visit) = match (&session, visit) {
             (Some(session), _) => (session.hash.clone(), None),
@@ -128,6 +131,12 @@ impl Visitor {
 }
 
 impl Session {
+    /// Who it is, for the event log.
+    pub fn actor(&self) -> Actor {
+        let (user, user_id) = (self.live.user_name.clone(), Some(self.live.user.0));
+        Actor { user, user_id, from: request::address(), by: Proof::Session.to_string() }
+    }
+
     /// The session of the request's cookie, if it lives.
     ///
     /// # Errors
