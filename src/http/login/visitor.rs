@@ -17,8 +17,11 @@ use super::{
 use crate::{
     http::address::Addresses,
     login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, unguessable::Unguessable},
-    request,
-    store::{member::Standing, session::{self, LiveSession}},
+    request::{self, Actor},
+    store::{
+        member::Standing,
+        session::{self, LiveSession},
+    },
 };
 
 /// A form that a stranger was shown can be sent for so many seconds.
@@ -135,6 +138,8 @@ impl Session {
     pub async fn of(request: &HttpRequest, doors: &Doors) -> Result<Option<Self>, crate::store::StoreError> {
         let Some(hash) = cookie_hash(request) else { return Ok(None) };
         let Some(live) = session::find_live(&doors.db, &hash).await? else { return Ok(None) };
+        let (user, from) = (live.user_name.clone(), request::address());
+        request::sent_by(Actor { user, user_id: Some(live.user.0), from, by: Proof::Session.to_string() });
         if !doors.confirmations.keep(live.user).await {
             return Ok(Some(Self { hash, live }));
         }
@@ -205,8 +210,8 @@ pub async fn by_session(request: &HttpRequest) -> Result<Option<Principal>, Gate
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let base = addresses.base(request).map_err(|misdirected| GateError::Refused(misdirected.to_string()))?;
         let sent = request.headers().get(forgery::HEADER).and_then(|sent| sent.to_str().ok()).unwrap_or_default();
-        let checked = forgery::check_origin(request, &base)
-            .and_then(|()| forgery::check_token(&doors.secret, &hash, sent));
+        let checked =
+            forgery::check_origin(request, &base).and_then(|()| forgery::check_token(&doors.secret, &hash, sent));
         checked.map_err(|forged| {
             GateError::Refused(format!(
                 "{forged}; with a session's cookie, whatever changes something needs {}; programs use a token",
