@@ -1,0 +1,6 @@
+import { seen } from './visit.mjs';
+
+// Presses the back button.
+export default async function goBack(page) {
+  return seen(page, await page.goBack());
+}
