@@ -17,7 +17,7 @@ use super::{
 use crate::{
     http::address::Addresses,
     login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, unguessable::Unguessable},
-    request::{self, Actor},
+    request,
     store::{
         member::Standing,
         session::{self, LiveSession},
@@ -138,8 +138,7 @@ impl Session {
     pub async fn of(request: &HttpRequest, doors: &Doors) -> Result<Option<Self>, crate::store::StoreError> {
         let Some(hash) = cookie_hash(request) else { return Ok(None) };
         let Some(live) = session::find_live(&doors.db, &hash).await? else { return Ok(None) };
-        let (user, from) = (live.user_name.clone(), request::address());
-        request::sent_by(Actor { user, user_id: Some(live.user.0), from, by: Proof::Session.to_string() });
+        request::sent_by(&live.user_name, Some(live.user.0), Proof::Session.to_string());
         if !doors.confirmations.keep(live.user).await {
             return Ok(Some(Self { hash, live }));
         }
