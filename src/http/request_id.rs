@@ -9,11 +9,12 @@ use actix_web::{
     error::InternalError,
     http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
+    web,
 };
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
-use super::metrics;
+use super::{Addresses, metrics};
 use crate::request;
 
 /// Where the id travels, in requests and in all answers.
@@ -45,10 +46,10 @@ pub async fn follow(
         milliseconds = field::Empty,
     );
     let begun = Instant::now();
-    let peer = request.peer_addr().map(|peer| peer.ip().to_string());
+    let from = request.app_data::<web::Data<Addresses>>().map(|addresses| addresses.client(request.request()));
     let serve = async {
-        if let Some(peer) = peer {
-            request::came_from(peer);
+        if let Some(from) = from {
+            request::came_from(from.to_string());
         }
         next.call(request).await
     };

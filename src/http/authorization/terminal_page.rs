@@ -124,7 +124,7 @@ pub async fn decide(
     let session = visitor.let_in(&request)?;
     visitor.check_form(&request, &doors, &form.chosen.form_token)?;
     came_from(visitor.address.to_string());
-    sent_by(session.actor());
+    sent_by(&session.live.user_name, Some(session.live.user.0), "session".into());
     let gone = || {
         let what = "This terminal does not wait any more: somebody has decided already, or it was too long ago.";
         Trouble::new(StatusCode::NOT_FOUND, what, "Begin anew at the terminal.").with_link("/device", "Enter a code")
