@@ -1,38 +1,44 @@
 //! WHO asks.
 
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod account;
+pub mod code;
+pub mod confirmation;
 mod credentials;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod device;
+pub mod gate;
 pub mod identity;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod keystone;
+pub mod local_admin;
 pub mod local_path;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod loopback;
 pub mod mapping;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod membership;
 mod name;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod password;
 pub mod people;
-#[allow(dead_code, unused_imports, reason = "the doors will use it")]
 pub mod provider;
-#[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod sealed;
 pub mod secret;
 #[cfg(test)]
 mod tests;
 mod token;
 mod told;
+pub mod unguessable;
 
 use uuid::Uuid;
 
 pub use credentials::Credentials;
 pub use people::Rules;
-pub use rights::{Right, Rights, Role, Scope};
+pub use rights::{Right, Rights, Role, Scope, UnknownName};
 pub use token::{AppToken, issue};
 
-use crate::store::{
-    Db, StoreError,
-    member::{ProjectId, UserId},
+#[cfg(test)]
+use crate::store::Db;
+use crate::{
+    request::{self, Actor},
+    store::member::{ProjectId, UserId},
 };
 
 /// Who asks, and for which project.
@@ -51,6 +57,14 @@ pub struct Principal {
     pub by: Proof,
 }
 
+impl Principal {
+    /// Who they are, for the event log.
+    pub fn actor(&self) -> Actor {
+        let (user, from) = (self.user_name.clone(), request::address());
+        Actor { user, user_id: Some(self.user.0), from, by: self.by.to_string() }
+    }
+}
+
 /// By what somebody has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(dead_code, reason = "as above")]
@@ -63,30 +77,18 @@ pub enum Proof {
     Provider(String),
 }
 
-/// Finds out who presents these credentials. `None` for a token that is unknown, wrong, expired or revoked; which of
-/// these is not told.
-///
-/// # Errors
-/// The database failed.
-pub async fn authenticate(db: &Db, credentials: &Credentials) -> Result<Option<Principal>, StoreError> {
-    let Ok(token) = credentials.secret.parse::<AppToken>() else {
-        return Ok(None);
-    };
-    let Some(live) = crate::store::token::find_live(db, token.id).await? else {
-        return Ok(None);
-    };
-    // Over Basic the user name must be the token's own; other schemes name none.
-    let named_right = credentials.user.as_ref().is_none_or(|name| *name == live.user_name);
-    // Who has lost every right in the project is nobody there.
-    if token.fits(&live.secret_hash) && named_right && !live.rights.is_empty() {
-        Ok(Some(Principal {
-            user: live.user,
-            user_name: live.user_name.clone(),
-            project: live.project,
-            rights: live.rights,
-            by: Proof::Token(token.id),
-        }))
-    } else {
-        Ok(None)
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(id) => write!(f, "token {id}"),
+            Self::Session => f.write_str("session"),
+            Self::Provider(name) => write!(f, "provider {name}"),
+        }
     }
+}
+
+/// Finds out who presents these credentials, as the doors do.
+#[cfg(test)]
+pub async fn authenticate(db: &Db, credentials: &Credentials) -> Result<Option<Principal>, gate::GateError> {
+    gate::Gate::new(db.clone(), secret::Secret::from_bytes([0; 32])).principal(credentials).await
 }

@@ -2,11 +2,13 @@
 //! writers.
 
 mod cached;
+mod device;
 mod event;
 mod idempotency;
 mod ledger;
 mod migration;
 pub(crate) mod postgres;
+mod quota;
 mod reservation;
 mod schema;
 mod selection;
