@@ -81,12 +81,7 @@ fn with_sender<T>(work: impl FnOnce(&mut Sender) -> T) -> Option<T> {
 /// The door has found out where the request comes from.
 pub fn came_from(address: impl Into<String>) {
     let address = address.into();
-    with_sender(|sender| {
-        if let Some(actor) = &mut sender.actor {
-            actor.from = Some(address.clone());
-        }
-        sender.from = Some(address);
-    });
+    with_sender(|sender| sender.from = Some(address));
 }
 
 /// Where the request comes from, as far as that is known.
@@ -95,10 +90,8 @@ pub fn address() -> Option<String> {
 }
 
 /// Who sends the request is known now.
-pub fn sent_by(user: &str, user_id: Option<Uuid>, by: String) {
-    with_sender(|sender| {
-        sender.actor = Some(Actor { user: user.to_owned(), user_id, from: sender.from.clone(), by });
-    });
+pub fn sent_by(actor: Actor) {
+    with_sender(|sender| sender.actor = Some(actor));
 }
 
 /// Who sends the request, as far as that is known.
@@ -136,19 +129,19 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_it_is_known_from_then_on() {
-        sent_by("nobody", None, "session".into());
+        let ann = |from: Option<&str>| Actor {
+            user: "ann".into(),
+            user_id: Some(Uuid::nil()),
+            from: from.map(str::to_owned),
+            by: "session".into(),
+        };
+        sent_by(ann(None));
         assert_eq!((actor(), address()), (None, None), "there is no request");
         scope("one", async {
             assert_eq!(actor(), None);
             came_from("192.0.2.1");
-            sent_by("ann", Some(Uuid::nil()), "session".into());
-            let ann = Actor {
-                user: "ann".into(),
-                user_id: Some(Uuid::nil()),
-                from: Some("192.0.2.1".into()),
-                by: "session".into(),
-            };
-            assert_eq!(actor(), Some(ann));
+            sent_by(ann(address().as_deref()));
+            assert_eq!(actor(), Some(ann(Some("192.0.2.1"))));
         })
         .await;
         scope_of(Actor::of_command_line(), async {

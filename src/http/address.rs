@@ -73,7 +73,8 @@ impl Addresses {
 
     fn named<'a>(&self, headers: &'a HeaderMap, peer: Option<SocketAddr>) -> (Option<&'a str>, Option<&'a str>) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let forwarded = |name| self.trusts(peer).then(|| text(name)).flatten().map(last).filter(|text| !text.is_empty());
+        let forwarded =
+            |name| self.trusts(peer).then(|| text(name)).flatten().map(last).filter(|text| !text.is_empty());
         let host = forwarded("x-forwarded-host").or_else(|| text("host"));
         (host.filter(|host| !host.is_empty()), forwarded("x-forwarded-proto"))
     }
@@ -172,7 +173,8 @@ mod tests {
         for host in ["127.0.0.1:8787", "localhost:1", "[::1]:8787", "LOCALHOST"] {
             assert!(base(&plain, "127.0.0.1:1", &[("host", host)]).is_some(), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost", "localhost/x", "[::2]"]
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost", "localhost/x", "[::2]"]
         {
             assert_eq!(base(&plain, "127.0.0.1:1", &[("host", host)]), None, "{host}");
         }

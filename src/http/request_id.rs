@@ -45,7 +45,14 @@ pub async fn follow(
         milliseconds = field::Empty,
     );
     let begun = Instant::now();
-    let outcome = request::scope(id.as_str(), next.call(request)).instrument(span.clone()).await;
+    let peer = request.peer_addr().map(|peer| peer.ip().to_string());
+    let serve = async {
+        if let Some(peer) = peer {
+            request::came_from(peer);
+        }
+        next.call(request).await
+    };
+    let outcome = request::scope(id.as_str(), serve).instrument(span.clone()).await;
     let header = HeaderValue::from_str(&id);
     let (status, outcome) = match outcome {
         Ok(mut response) => {

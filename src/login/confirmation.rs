@@ -18,11 +18,7 @@ use super::{
     sealed,
     secret::Secret,
 };
-use crate::store::{
-    Db, StoreError, confirmation,
-    member::UserId,
-    user,
-};
+use crate::store::{Db, StoreError, confirmation, member::UserId, user};
 
 /// From this age on, what a provider has said is asked for again, beside the request.
 const AGES: Duration = Duration::from_secs(40);

@@ -17,7 +17,11 @@ mod visitor;
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
-use actix_web::{HttpResponse, ResponseError, guard, http::{StatusCode, header}, web};
+use actix_web::{
+    HttpResponse, ResponseError, guard,
+    http::{StatusCode, header},
+    web,
+};
 
 #[allow(unused_imports, reason = "for pages of other rooms")]
 pub use self::{
@@ -112,7 +116,9 @@ pub fn routes(server: &mut web::ServiceConfig) {
         .service(at("/account/tokens").route(web::post().to(account::make_token)))
         .service(at("/account/tokens/{id}/revoke").route(web::post().to(account::revoke_token)))
         .service(at("/account/sessions/end").route(web::post().to(account::end_other_sessions)))
-        .service(web::resource(["/login/{tail:.*}", "/account/{tail:.*}"]).to(async || Trouble::nowhere().error_response()));
+        .service(
+            web::resource(["/login/{tail:.*}", "/account/{tail:.*}"]).to(async || Trouble::nowhere().error_response()),
+        );
 }
 
 async fn not_so() -> HttpResponse {
