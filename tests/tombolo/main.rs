@@ -20,6 +20,7 @@ mod login;
 mod machine;
 mod metrics;
 mod network;
+mod people;
 mod postgres;
 #[expect(dead_code, reason = "for the tests of the login doors")]
 mod provider;
