@@ -5,6 +5,7 @@
 mod backup;
 #[expect(dead_code, reason = "for the tests of the login doors")]
 mod browser;
+mod canary;
 mod command_line;
 mod compute;
 mod conformance;
