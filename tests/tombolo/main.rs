@@ -9,6 +9,7 @@ mod canary;
 mod command_line;
 mod compute;
 mod conformance;
+mod device;
 mod durability;
 mod event_log;
 mod events;
@@ -22,6 +23,7 @@ mod machine;
 mod metrics;
 mod network;
 mod people;
+mod person;
 mod postgres;
 #[expect(dead_code, reason = "for the tests of the login doors")]
 mod provider;

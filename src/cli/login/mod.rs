@@ -30,7 +30,7 @@ The token is kept in the user's configuration directory, readable by them alone:
 pub struct LoginArgs {
     #[command(subcommand)]
     command: Option<LoginCommand>,
-    /// The server, as https://cloud.school.example
+    /// The server, as `https://cloud.school.example`
     #[arg(required = true)]
     url: Option<String>,
     /// Show a code to be entered in a browser anywhere, instead of opening one here
@@ -144,7 +144,8 @@ pub async fn logout(args: LogoutArgs) -> anyhow::Result<()> {
 /// Somebody else's words, for a terminal: nothing that would move its cursor or turn the direction of writing.
 fn printable(text: &str, most: usize) -> String {
     let is_odd = |c: &char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     text.chars().filter(|c| !is_odd(c)).take(most).collect()
 }
