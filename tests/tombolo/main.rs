@@ -5,6 +5,7 @@
 mod backup;
 #[expect(dead_code, reason = "for the tests of the login doors")]
 mod browser;
+mod canary;
 mod command_line;
 mod compute;
 mod conformance;
@@ -21,6 +22,7 @@ mod login;
 mod machine;
 mod metrics;
 mod network;
+mod people;
 mod person;
 mod postgres;
 #[expect(dead_code, reason = "for the tests of the login doors")]
