@@ -15,6 +15,7 @@ pub mod mapping;
 #[allow(dead_code, reason = "the doors will use it")]
 pub mod membership;
 mod name;
+pub mod operator;
 pub mod password;
 pub mod people;
 pub mod provider;
@@ -32,7 +33,9 @@ use uuid::Uuid;
 pub use credentials::Credentials;
 pub use people::Rules;
 pub use rights::{Right, Rights, Role, Scope, UnknownName};
-pub use token::{AppToken, issue};
+#[cfg(test)]
+pub use token::issue;
+pub use token::{AppToken, Issue, issue_as, revoke};
 
 #[cfg(test)]
 use crate::store::Db;
