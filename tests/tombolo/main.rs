@@ -8,6 +8,7 @@ mod browser;
 mod command_line;
 mod compute;
 mod conformance;
+mod device;
 mod durability;
 mod event_log;
 mod events;
@@ -21,6 +22,7 @@ mod login;
 mod machine;
 mod metrics;
 mod network;
+mod person;
 mod postgres;
 #[expect(dead_code, reason = "for the tests of the login doors")]
 mod provider;

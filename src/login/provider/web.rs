@@ -45,7 +45,7 @@ pub enum WebError {
 
 /// Why a provider gave nothing of use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum AskError {
+pub enum AskError {
     /// It is not there, or ill.
     Away {
         /// What it was to give.
