@@ -18,6 +18,7 @@ mod health;
 mod image;
 mod keystone;
 mod link;
+mod listening;
 mod login;
 mod machine;
 mod metrics;
