@@ -1,4 +1,9 @@
-use std::{io::Write, net::SocketAddr, sync::Arc};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use image_store::ImageStore;
@@ -10,7 +15,10 @@ use crate::{
     broker::Broker,
     config::{AdapterConfig, Config, SiteConfig},
     dispatch::{Dispatch, Sites},
-    http, measured, store,
+    http::{self, Addresses, Doors, Entrance, Rooms},
+    login::{self, gate::Gate, provider::Providers, secret::Secret},
+    measured,
+    store::{self, Db},
 };
 
 /// How long the start waits for sites to say what they are.
@@ -26,12 +34,10 @@ pub struct ServeArgs {
 
 pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     if let Some(listen) = args.listen {
-        anyhow::ensure!(
-            listen.ip().is_loopback(),
-            "--listen {listen}: only loopback addresses; put a TLS proxy in front"
-        );
         config.listen = listen;
+        config.check_listen()?;
     }
+    let tls = http::tls_config(&config.tls)?;
     // Before anything that measures itself.
     let figures = measured::collect()?;
     data_dir::prepare(&config.data_dir)?;
@@ -45,6 +51,17 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         // The data directory is ours, so no owner of a lease can be alive: what was under way goes on at once.
         db.write(store::replica::forget_all).await?;
     }
+    let secret = Secret::load_or_create(&config.key_file())?;
+    let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
+    let providers = Providers::new(&config.login.provider, public_url, &secret)?;
+    let is_open_to_all = !config.listen.ip().is_loopback();
+    let has_door = !config.login.provider.is_empty() || login::local_admin::is_not_needed(&db).await?;
+    anyhow::ensure!(
+        has_door || !is_open_to_all,
+        "listen = {}: nobody could sign in, and whoever reaches this address first could try to; configure a \
+         [[login.provider]], or give a user a password with `tombolo user password`, or listen on 127.0.0.1",
+        config.listen
+    );
     let image_dir = config.image_dir();
     let images = Arc::new(tokio::task::spawn_blocking(move || ImageStore::open(&image_dir)).await??);
 
@@ -69,9 +86,14 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
-    let broker = Broker::new(db, dispatch, &config)?;
+    let gate = Gate::new(db.clone(), secret.clone());
+    let doors = Doors::new(db.clone(), providers, secret, config.login.clone());
+    let broker = Broker::new(db.clone(), dispatch, &config)?;
     tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
-    let server = http::server(broker, listener, http::Figures::new(figures, &config.metrics), &shutdown)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let rooms = Rooms { broker, gate, doors, figures: http::Figures::new(figures, &config.metrics) };
+    let entrance = Entrance { listener, addresses: Addresses::new(&config), tls };
+    let server = http::server(rooms, entrance, &shutdown)?;
     let handle = server.handle();
     let stop = {
         let shutdown = shutdown.clone();
@@ -82,8 +104,12 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     };
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
 
-    println!("listening on http://{address}/");
+    println!("listening on {scheme}://{address}/");
     std::io::stdout().flush()?;
+    if !has_door {
+        let here = format!("{scheme}://{address}");
+        offer_link(&db, public_url.unwrap_or(&here), config.login.link_minutes, config.login.link_time()).await?;
+    }
     let served = tokio::join!(server, stop).0;
     shutdown.cancel();
     dispatching.await?;
@@ -91,6 +117,19 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         node.await??;
     }
     served.context("the HTTP server ended")
+}
+
+/// Lets in who sits at the terminal, as long as nobody can sign in otherwise. The link is for their eyes: where the output
+/// goes into a file or a log, it is not printed.
+async fn offer_link(db: &Db, base: &str, minutes: u32, holds: Duration) -> anyhow::Result<()> {
+    let mut terminal = std::io::stdout();
+    if !terminal.is_terminal() {
+        tracing::info!("nobody can sign in by a browser yet; `tombolo user link` prints a link for the administrator");
+        return Ok(());
+    }
+    let link = login::local_admin::link(db, holds).await?;
+    writeln!(terminal, "open {base}/login/link/{} (valid {minutes} minutes, once)", link.reveal())?;
+    Ok(terminal.flush()?)
 }
 
 /// Cancels the token when the process is asked to end. Machines go on; what is under way is resumed by the next start.

@@ -1,5 +1,6 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
+mod http;
 #[allow(dead_code, reason = "the doors will use it")]
 mod login;
 mod node;
@@ -16,7 +17,8 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::{
-    login::LoginConfig,
+    http::{HttpConfig, Network, TlsConfig, is_host},
+    login::{LoginConfig, Registration},
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
     site::{AdapterConfig, SiteConfig},
@@ -39,6 +41,10 @@ pub struct Config {
     pub database: String,
     /// Where images are stored; `images` in the data directory when empty. Replicas share it.
     pub image_dir: PathBuf,
+    /// Who is believed about names and addresses.
+    pub http: HttpConfig,
+    /// By what this server speaks TLS itself.
+    pub tls: TlsConfig,
     /// The OCCI door.
     pub occi: OcciConfig,
     /// Who gets in.
@@ -146,6 +152,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             database: String::new(),
             image_dir: PathBuf::new(),
+            http: HttpConfig::default(),
+            tls: TlsConfig::default(),
             occi: OcciConfig::default(),
             login: LoginConfig::default(),
             dispatch: DispatchConfig::default(),
@@ -261,14 +269,26 @@ impl Config {
         {
             return unusable("[metrics] token must be 16 to 256 printable characters without blanks".into());
         }
-        if !self.listen.ip().is_loopback() {
-            return unusable(format!(
-                "listen = {}: tokens would cross the network in the clear; listen on 127.0.0.1 and put a TLS proxy \
-                 in front",
-                self.listen
-            ));
+        if let Some(mistake) = self.http.mistake().or_else(|| self.tls.mistake()) {
+            return unusable(mistake);
         }
-        Ok(())
+        self.check_listen()
+    }
+
+    /// Finds out whether what is said here can be overheard.
+    ///
+    /// # Errors
+    /// The address that is listened on is open to the network, and nothing says that TLS is spoken.
+    pub fn check_listen(&self) -> Result<(), ConfigError> {
+        if self.listen.ip().is_loopback() || self.tls.files().is_some() || self.http.behind_tls_proxy {
+            return Ok(());
+        }
+        Err(ConfigError::Unusable(format!(
+            "listen = {}: tokens would cross the network in the clear; give [tls] certificate and key, or listen on \
+             127.0.0.1 behind a TLS proxy, or say behind_tls_proxy = true in [http] if a TLS proxy elsewhere is all \
+             that can reach this address",
+            self.listen
+        )))
     }
 
     /// How much is dispatched to sites at once.

@@ -1,11 +1,17 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
+mod address;
+mod challenge;
 mod events;
 mod health;
+mod keystone;
+mod limit;
+mod login;
 mod metrics;
 mod occi;
 mod principal;
 mod request_id;
+mod tls;
 
 use std::{io, net::TcpListener, time::Duration};
 
@@ -16,10 +22,13 @@ use actix_web::{
     middleware::{DefaultHeaders, from_fn},
     web,
 };
+pub use address::Addresses;
+pub use login::Doors;
 pub use metrics::Figures;
+pub use tls::config as tls_config;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Broker;
+use crate::{broker::Broker, login::gate::Gate};
 
 /// Largest request body, in bytes. User data is the largest thing that a client sends.
 const BODY_LIMIT: usize = 1 << 20;
@@ -35,16 +44,35 @@ const STALLED: Duration = Duration::from_secs(60);
 /// On every response: OCCI wants the versions there (GFD.223 section 5.3, GFD.222 rule R0402).
 const SERVER: &str = concat!("tombolo/", env!("CARGO_PKG_VERSION"), " OCCI/1.2 OCCI/1.1 OCCI-CRTP/1.1");
 
-/// The server on a bound socket; it runs when it is awaited. The token says that it is going to end.
+/// What is behind the doors.
+pub struct Rooms {
+    /// The broker.
+    pub broker: Broker,
+    /// Who is let in by what they show.
+    pub gate: Gate,
+    /// Who is let in by a browser.
+    pub doors: Doors,
+    /// Figures about this process.
+    pub figures: Figures,
+}
+
+/// Where clients come in.
+pub struct Entrance {
+    /// A bound socket.
+    pub listener: TcpListener,
+    /// Names and proxies that are believed.
+    pub addresses: Addresses,
+    /// By what TLS is spoken, if it is.
+    pub tls: Option<rustls::ServerConfig>,
+}
+
+/// The server; it runs when it is awaited. The token says that it is going to end.
 ///
 /// # Errors
 /// The socket cannot be used.
-pub fn server(
-    broker: Broker,
-    listener: TcpListener,
-    figures: Figures,
-    shutdown: &CancellationToken,
-) -> io::Result<Server> {
+pub fn server(rooms: Rooms, entrance: Entrance, shutdown: &CancellationToken) -> io::Result<Server> {
+    let Rooms { broker, gate, doors, figures } = rooms;
+    let Entrance { listener, addresses, tls } = entrance;
     // rOCCI 4 asks for its own, older JSON wherever it reads that JSON is taken.
     let accepted = if broker.announces_json() {
         "text/plain, text/occi, text/uri-list, application/occi+json"
@@ -52,32 +80,44 @@ pub fn server(
         "text/plain, text/occi, text/uri-list"
     };
     let broker = web::Data::new(broker);
+    let (gate, doors, addresses) = (web::Data::new(gate), web::Data::new(doors), web::Data::new(addresses));
     give_up_on_stalled(&listener, STALLED)?;
     let consumers = web::Data::new(events::Consumers::default());
     let (figures, shutdown) = (web::Data::new(figures), web::Data::new(shutdown.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
+            .app_data(gate.clone())
+            .app_data(doors.clone())
+            .app_data(addresses.clone())
             .app_data(consumers.clone())
             .app_data(figures.clone())
             .app_data(shutdown.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)).add((header::ACCEPT, accepted)))
+            .wrap(from_fn(login::dress))
+            .wrap(from_fn(address::by_name))
             .wrap(from_fn(request_id::follow))
+            .configure(login::routes)
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
             .route("/events", web::route().to(events::door))
             .route("/metrics", web::route().to(metrics::door))
+            .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))
             // OCCI's paths come from the model, not from a table: one door looks them up.
             .default_service(web::route().to(occi::door))
     });
-    Ok(server
+    let server = server
         .disable_signals()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEADER_TIME)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .listen(listener)?
-        .run())
+        .tls_handshake_timeout(HEADER_TIME)
+        .shutdown_timeout(SHUTDOWN_SECONDS);
+    Ok(match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    }
+    .run())
 }
 
 /// Lets the kernel end connections that are accepted here when the peer acknowledges nothing, or has no room for

@@ -7,10 +7,14 @@ pub struct Credentials {
     pub user: Option<String>,
     /// The token as presented.
     pub secret: String,
+    /// The project that the request is to act in, by name or id (`X-Project`).
+    pub project: Option<String>,
 }
 
-/// No token is longer; a longer text is not looked at.
-const LONGEST: usize = 1024;
+/// No token is longer, in bytes; a longer text is not looked at. Providers put much into theirs.
+const LONGEST: usize = 16 << 10;
+/// Nor is the name of a project, in bytes.
+const LONGEST_PROJECT: usize = 256;
 
 impl Credentials {
     /// From the request's headers: `Authorization: Bearer`, `Authorization: Basic` with the token as password (RFC
@@ -22,8 +26,21 @@ impl Credentials {
         }
     }
 
-    fn bare(token: &str) -> Option<Self> {
-        (!token.is_empty() && token.len() <= LONGEST).then(|| Self { user: None, secret: token.to_owned() })
+    /// What somebody shows who says their name along with it.
+    pub fn named(user: &str, secret: &str) -> Option<Self> {
+        Self::bare(secret).map(|credentials| Self { user: Some(user.to_owned()), ..credentials })
+    }
+
+    /// Those that act in the named project, if it may be a name.
+    #[must_use]
+    pub fn acting_in(self, project: Option<&str>) -> Self {
+        let project = project.map(str::trim).filter(|name| !name.is_empty() && name.len() <= LONGEST_PROJECT);
+        Self { project: project.map(str::to_owned), ..self }
+    }
+
+    /// A token without a name.
+    pub fn bare(token: &str) -> Option<Self> {
+        (!token.is_empty() && token.len() <= LONGEST).then(|| Self { user: None, secret: token.to_owned(), project: None })
     }
 
     fn from_authorization(header: &str) -> Option<Self> {
@@ -37,7 +54,7 @@ impl Credentials {
         }
         let decoded = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
         let (user, secret) = decoded.split_once(':')?;
-        Self::bare(secret).map(|credentials| Self { user: Some(user.to_owned()), ..credentials })
+        Self::named(user, secret)
     }
 }
 
@@ -66,7 +83,7 @@ mod tests {
             assert_eq!(secret(Some(header), None), None, "{header:?}");
         }
         assert_eq!(secret(None, None), None);
-        assert_eq!(secret(None, Some(&"x".repeat(5000))), None);
+        assert_eq!(secret(None, Some(&"x".repeat(17_000))), None);
     }
 
     #[test]

@@ -1,33 +1,34 @@
 //! WHO asks.
 
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod account;
+pub mod code;
+pub mod confirmation;
 mod credentials;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod gate;
 pub mod identity;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod keystone;
+pub mod local_admin;
 pub mod local_path;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod loopback;
 pub mod mapping;
 mod name;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod password;
 pub mod people;
-#[allow(dead_code, unused_imports, reason = "the doors will use it")]
 pub mod provider;
-#[allow(dead_code, reason = "what checks rights and gives roles is being built")]
 mod rights;
-#[allow(dead_code, reason = "the doors will use it")]
+pub mod sealed;
 pub mod secret;
 #[cfg(test)]
 mod tests;
 mod token;
 mod told;
+pub mod unguessable;
 
 use uuid::Uuid;
 
 pub use credentials::Credentials;
 pub use people::Rules;
-pub use rights::{Right, Rights, Role, Scope};
+pub use rights::{Right, Rights, Role, Scope, UnknownName};
 pub use token::{AppToken, issue};
 
 use crate::store::{

@@ -134,7 +134,7 @@ mod tests {
     use crate::login::{Credentials, authenticate};
 
     fn presented(token: &str, user: Option<&str>) -> Credentials {
-        Credentials { user: user.map(str::to_owned), secret: token.to_owned() }
+        Credentials { user: user.map(str::to_owned), secret: token.to_owned(), project: None }
     }
 
     async fn db() -> (tempfile::TempDir, Db) {

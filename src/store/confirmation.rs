@@ -137,3 +137,16 @@ pub fn end(connection: &mut DbConnection, user: UserId) -> Result<(), StoreError
     on_either!(connection, either => diesel::update(this).set(set).execute(either))?;
     Ok(())
 }
+
+/// The provider has changed what it is asked with, and then said nothing more.
+///
+/// # Errors
+/// The database failed.
+pub fn keep_token(connection: &mut DbConnection, user: UserId, refresh_token: &str) -> Result<(), StoreError> {
+    let this = confirmations::table
+        .filter(confirmations::user_id.eq(user.0.to_string()))
+        .filter(confirmations::refresh_token.is_not_null());
+    let set = confirmations::refresh_token.eq(refresh_token);
+    on_either!(connection, either => diesel::update(this).set(set).execute(either))?;
+    Ok(())
+}

@@ -19,6 +19,7 @@ macro_rules! on_either {
 }
 
 pub mod appliance;
+pub mod authorization_code;
 pub mod backup;
 mod cached;
 #[allow(dead_code, reason = "the doors will use it")]
@@ -26,6 +27,7 @@ pub mod confirmation;
 mod connection;
 pub mod copy;
 mod db;
+pub mod device;
 pub mod entity;
 mod error;
 #[allow(dead_code, unused_imports, reason = "some of it is for sagas yet to come")]
@@ -37,6 +39,7 @@ pub mod grant;
 pub mod idempotency;
 pub mod intent;
 mod ledger;
+pub mod live_member;
 #[allow(dead_code, reason = "the doors will use it")]
 pub mod login_link;
 pub mod member;

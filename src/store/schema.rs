@@ -377,6 +377,8 @@ diesel::table! {
         state -> Text,
         user_id -> Nullable<Text>,
         project_id -> Nullable<Text>,
+        days -> Nullable<Integer>,
+        entered -> Integer,
     }
 }
 
@@ -387,6 +389,7 @@ diesel::table! {
         project_id -> Text,
         client -> Text,
         rights -> Text,
+        days -> Integer,
         redirect_uri -> Text,
         challenge -> Text,
         expires_at -> BigInt,

@@ -1,6 +1,6 @@
 //! What may be used once: nonces, the ids of logout tokens.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 
 use super::{DbConnection, StoreError, Timestamp, schema::spent};
 
@@ -39,4 +39,14 @@ fn remove_expired(connection: &mut DbConnection) -> Result<(), StoreError> {
 /// The database failed.
 pub fn count(connection: &mut DbConnection) -> Result<i64, StoreError> {
     Ok(spent::table.count().get_result(connection)?)
+}
+
+/// Whether the key was spent.
+///
+/// # Errors
+/// The database failed.
+pub fn is_spent(connection: &mut DbConnection, key: &str) -> Result<bool, StoreError> {
+    let found = spent::table.filter(spent::key.eq(key)).select(spent::expires_at);
+    let found: Option<i64> = on_either!(connection, either => found.get_result(either).optional())?;
+    Ok(found.is_some())
 }

@@ -49,7 +49,7 @@ pub struct LiveToken {
     /// What it allows now: what it was made for, as far as its user has the right to it.
     pub rights: Rights,
     /// From when on it is void.
-    expires_at: Timestamp,
+    pub expires_at: Timestamp,
     /// From when on its user's roles have to be looked at again.
     certain_until: Option<Timestamp>,
 }

@@ -144,7 +144,11 @@ CREATE TABLE device_requests (
     interval_seconds INTEGER NOT NULL,
     state TEXT NOT NULL,
     user_id TEXT,
-    project_id TEXT
+    project_id TEXT,
+    -- For how long the token is to be good.
+    days INTEGER,
+    -- How often its user code was entered.
+    entered INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX device_requests_by_end ON device_requests (expires_at);
 
@@ -155,6 +159,7 @@ CREATE TABLE authorization_codes (
     project_id TEXT NOT NULL REFERENCES projects (id),
     client TEXT NOT NULL,
     rights TEXT NOT NULL,
+    days INTEGER NOT NULL,
     redirect_uri TEXT NOT NULL,
     challenge TEXT NOT NULL,
     expires_at BIGINT NOT NULL

@@ -20,9 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::stream::{Follower, Stream};
 use super::{
+    challenge,
+    address::base_of,
     occi::Failure,
-    principal::{self, credentials},
+    principal::{self, Shown},
 };
+use crate::login::gate::Gate;
 use crate::broker::{Broker, BrokerError, EventsRead};
 
 /// So many events are read at once.
@@ -53,27 +56,33 @@ struct Asked {
 pub async fn door(
     request: HttpRequest,
     broker: web::Data<Broker>,
+    gate: web::Data<Gate>,
     consumers: web::Data<Consumers>,
     shutdown: web::Data<CancellationToken>,
 ) -> HttpResponse {
     let mode = broker.mode();
-    match lead(&request, &broker, consumers.into_inner(), &shutdown).await {
+    match lead(&request, &broker, &gate, consumers.into_inner(), &shutdown).await {
         Ok(response) => response,
-        Err(failure) => failure.response(MediaType::TextPlain, mode),
+        Err(failure) => {
+            let mut response = failure.response(MediaType::TextPlain, mode);
+            challenge::put(&mut response, &request, &base_of(&request));
+            response
+        }
     }
 }
 
 async fn lead(
     request: &HttpRequest,
     broker: &Broker,
+    gate: &Gate,
     consumers: Arc<Consumers>,
     shutdown: &CancellationToken,
 ) -> Result<HttpResponse, Failure> {
     if request.method() != Method::GET {
         return Err(Failure::NotAllowed("GET"));
     }
-    let principal = principal::of(request, broker).await?.ok_or(Failure::Unauthenticated)?;
-    let credentials = credentials(request).ok_or(Failure::Unauthenticated)?;
+    let principal = principal::of(request).await?.ok_or(Failure::Unauthenticated)?;
+    let shown = Shown::by(request).ok_or(Failure::Unauthenticated)?;
     let asked = Asked::by(request)?;
     let limit = asked.limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(PAGE);
     if asked.manner == Manner::Page {
@@ -87,7 +96,7 @@ async fn lead(
     // Before the first look, so that nothing is missed in between.
     let end = broker.db().event_bell().subscribe();
     let first = broker.events(&principal, asked.after, PAGE).await?;
-    let follower = Follower { broker: broker.clone(), principal, credentials, place };
+    let follower = Follower { broker: broker.clone(), gate: gate.clone(), principal, shown, place };
     let stream = Stream::new(follower, first, asked.after, asked.limit, end, shutdown.clone());
     let mut response = HttpResponse::Ok();
     response.content_type("text/event-stream").insert_header((header::CACHE_CONTROL, "no-store"));

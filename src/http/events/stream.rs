@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{PAGE, consumers::Place, rendering};
 use crate::{
     broker::{Broker, EventsRead},
-    login::{self, Credentials, Principal},
+    http::principal::Shown,
+    login::{Principal, gate::Gate},
 };
 
 /// After such a silence a comment shows that the connection still stands (proxies close it after a minute or so).
@@ -23,8 +24,9 @@ const RETRY: u32 = 2000;
 /// Who follows.
 pub struct Follower {
     pub broker: Broker,
+    pub gate: Gate,
     pub principal: Principal,
-    pub credentials: Credentials,
+    pub shown: Shown,
     /// Given back with the stream.
     #[allow(dead_code, reason = "it is there to be dropped")]
     pub place: Place,
@@ -33,8 +35,7 @@ pub struct Follower {
 impl Follower {
     /// Tokens expire and are revoked while streams are open.
     async fn may_go_on(&self) -> bool {
-        let authenticated = login::authenticate(self.broker.db(), &self.credentials).await;
-        matches!(authenticated, Ok(Some(principal)) if principal.project == self.principal.project)
+        matches!(self.shown.project(&self.gate).await, Ok(Some(project)) if project == self.principal.project)
     }
 }
 

@@ -11,11 +11,15 @@ use occi_schema::{MediaType, Mode, ParseError, RefusalClass, Rendered, render};
 
 use crate::{
     broker::{BrokerError, Shown},
+    login::gate::GateError,
     store::StoreError,
 };
 
 /// Most bytes of header fields in an answer: what curl takes, and most proxies do not.
 const HEADER_LIMIT: usize = 256 << 10;
+
+/// Seconds after which a provider that is away may be back.
+const COME_AGAIN: u32 = 10;
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Failure {
 
     pub fn response(self, media: MediaType, mode: Mode) -> HttpResponse {
         let (status, message) = match &self {
-            Self::Unauthenticated => (401, "a token is needed: `tombolo token create` makes one".to_owned()),
+            Self::Unauthenticated => (401, "a token is needed, and this is none: `tombolo login` gets one, `tombolo token create` makes one".to_owned()),
             Self::NotAllowed(methods) => (405, format!("not here; allowed are {methods}")),
             Self::Status(status, message) => (*status, message.clone()),
             Self::Broker(error) => (status_of(error, mode), error.to_string()),
@@ -50,8 +54,6 @@ impl Failure {
         }
         let mut response = start(status);
         match &self {
-            // Basic, since every client has it; the token is its password.
-            Self::Unauthenticated => response.insert_header(("WWW-Authenticate", "Basic realm=\"tombolo\"")),
             Self::NotAllowed(methods) => response.insert_header(("Allow", *methods)),
             Self::Broker(BrokerError::Unavailable { retry_after, .. }) => {
                 response.insert_header(("Retry-After", retry_after.to_string()))
@@ -86,6 +88,16 @@ fn status_of(error: &BrokerError, mode: Mode) -> u16 {
 impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
         Self::Broker(error)
+    }
+}
+
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Store(error) => error.into(),
+            GateError::Refused(words) => BrokerError::Forbidden(words).into(),
+            GateError::Away(reason) => BrokerError::Unavailable { reason, retry_after: COME_AGAIN }.into(),
+        }
     }
 }
 

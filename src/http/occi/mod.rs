@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub use self::answer::Failure;
 use self::received::Received;
-use super::principal;
+use super::{challenge, principal};
 use crate::{
     broker::{Broker, BrokerError},
     store::entity::EntityId,
@@ -56,13 +56,15 @@ pub async fn door(request: HttpRequest, broker: web::Data<Broker>, payload: web:
     // An error is shown in the rendering that was asked for, if there is one.
     let media = MediaType::negotiate(received.accept().as_deref(), Purpose::Single).unwrap_or(MediaType::TextPlain);
     let tells_gone = broker.tells_gone_to(received.header("user-agent").unwrap_or_default());
-    match lead(&request, &broker, received, payload).await {
-        Ok(response) => response,
-        Err(Failure::Broker(BrokerError::Gone(what))) if !tells_gone => {
-            Failure::from(BrokerError::NotFound(what)).response(media, broker.mode())
-        }
-        Err(failure) => failure.response(media, broker.mode()),
-    }
+    let base = received.base.clone();
+    let failure = match lead(&request, &broker, received, payload).await {
+        Ok(response) => return response,
+        Err(Failure::Broker(BrokerError::Gone(what))) if !tells_gone => BrokerError::NotFound(what).into(),
+        Err(failure) => failure,
+    };
+    let mut response = failure.response(media, broker.mode());
+    challenge::put(&mut response, &request, &base);
+    response
 }
 
 async fn lead(
@@ -83,12 +85,16 @@ async fn lead(
     if matches!(place, Place::Collection(_)) && received.method == "POST" && received.action.is_none() {
         broker.check_room()?;
     }
-    // The query interface tells strangers how to speak to this server, and nothing else.
+    // The query interface tells strangers how to speak to this server, and nothing else. Who shows something that opens
+    // nothing hears so at once: rOCCI and jOCCI try their credentials here, and look for Keystone when they fail.
     if matches!(place, Place::Query) && reading {
-        let principal = principal::of(request, broker).await?;
+        let principal = principal::of(request).await?;
+        if principal.is_none() && principal::shows_something(request) {
+            return Err(Failure::Unauthenticated);
+        }
         return query::show(broker, principal.as_ref(), &received).await;
     }
-    let principal = principal::of(request, broker).await?.ok_or(Failure::Unauthenticated)?;
+    let principal = principal::of(request).await?.ok_or(Failure::Unauthenticated)?;
     if !reading {
         received.read_body(payload).await?;
     }

@@ -5,7 +5,7 @@ use occi_schema::{EntityRequest, Limits, MediaType, Purpose, parse};
 use super::answer::Failure;
 use crate::{
     broker::{Broker, MOST_AT_ONCE, Page, Repeatable},
-    http::BODY_LIMIT,
+    http::{BODY_LIMIT, address::base_of},
 };
 
 /// A request, as far as OCCI is concerned.
@@ -37,7 +37,7 @@ impl Received {
         let query =
             web::Query::<Vec<(String, String)>>::from_query(&query).map_or_else(|_| Vec::new(), |query| query.0);
         let action = query.iter().find(|(name, _)| name == "action").map(|(_, term)| term.clone());
-        let base = broker.public_url().map_or_else(|| base_of(request), str::to_owned);
+        let base = base_of(request);
         let legacy_json = broker.speaks_legacy_json();
         Self { method: request.method().clone(), action, base, legacy_json, headers, query, body: Vec::new() }
     }
@@ -125,17 +125,5 @@ impl Received {
         MediaType::of_request(self.header("content-type"), self.body.is_empty())
             .map(|media| media.with_legacy_json(self.legacy_json))
             .map_err(|error| Failure::status(406, error.to_string()))
-    }
-}
-
-/// What the client called this server, if it is a plain host and port. Forwarded headers are not believed: anybody can
-/// send them.
-fn base_of(request: &HttpRequest) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
-    let host = host.filter(|host| !host.is_empty() && host.len() <= 255 && host.bytes().all(plain));
-    match host {
-        Some(host) => format!("http://{host}"),
-        None => format!("http://{}", request.app_config().local_addr()),
     }
 }

@@ -2,6 +2,7 @@
 //! writers.
 
 mod cached;
+mod device;
 mod event;
 mod idempotency;
 mod ledger;
