@@ -25,7 +25,10 @@ async fn everything_but_the_query_interface_needs_a_token() {
     ] {
         let answer = Answer::of(server.request(method, path).send().await.unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
-        assert!(answer.header("www-authenticate").starts_with("Basic realm="), "{method} {path}");
+        let ways = answer.headers("www-authenticate");
+        assert_eq!(ways.len(), 3, "{method} {path}: {ways:?}");
+        let is_there = |way: &str| ways.iter().any(|field| field.starts_with(way));
+        assert!(is_there("Basic realm=") && is_there("Bearer realm=") && is_there("Keystone uri='http"), "{ways:?}");
         assert!(!answer.header("content-type").is_empty(), "{method} {path}");
     }
 }

@@ -14,6 +14,7 @@ mod events;
 mod faults;
 mod health;
 mod image;
+mod keystone;
 mod link;
 mod login;
 mod machine;

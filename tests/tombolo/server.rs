@@ -319,6 +319,11 @@ impl Answer {
         Ok(Self { status, headers, body: response.text().await? })
     }
 
+    /// The values of all fields of this name.
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
     /// The header's value, empty without one.
     pub fn header(&self, name: &str) -> String {
         self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()

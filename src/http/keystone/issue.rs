@@ -54,15 +54,14 @@ pub async fn exchange(asked: &Asked<'_>, shown: &Shown, scope: &Scope) -> Result
 /// A token for somebody who is known.
 pub async fn scoped(
     asked: &Asked<'_>,
-    known: Known,
+    mut known: Known,
     scope: &Scope,
     method: &'static str,
 ) -> Result<Token, Fault> {
     // Whom a provider vouches for may go from one project to another; an app token has one.
-    let known = match (&known.stands_for, scope) {
-        (StandsFor::Provider(..), Scope::Project(_) | Scope::Nowhere) => Known { project: None, ..known },
-        _ => known,
-    };
+    if matches!((&known.stands_for, scope), (StandsFor::Provider(..), Scope::Project(_) | Scope::Nowhere)) {
+        known.project = None;
+    }
     let project = match scope {
         Scope::Nowhere => None,
         Scope::Unsaid if known.project.is_none() => None,

@@ -63,7 +63,7 @@ async fn mixins(db: &Db, other: &Db) {
 
 async fn tokens(db: &Db, other: &Db) {
     let is_known = |db: Db, secret: String| async move {
-        authenticate(&db, &Credentials { user: None, secret }).await.unwrap().is_some()
+        authenticate(&db, &Credentials { user: None, secret, project: None }).await.unwrap().is_some()
     };
     let issued = issue(db, "ann", "cached", Duration::from_secs(60)).await.unwrap();
     let (id, secret) = (issued.id, issued.to_string());

@@ -120,7 +120,7 @@ async fn figures_of_sqlite() {
     }
 
     let secret = issue(&db, "ann", "speed", Duration::from_secs(600)).await.unwrap().to_string();
-    let credentials = Credentials { user: None, secret };
+    let credentials = Credentials { user: None, secret, project: None };
     let began = Stretch::begin();
     for _ in 0..ENTITIES {
         assert!(authenticate(&db, &credentials).await.unwrap().is_some());
