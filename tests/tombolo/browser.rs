@@ -36,7 +36,16 @@ impl Seen {
 
 impl Browser {
     pub fn open() -> Self {
-        let mut child = rig("browser.mjs").spawn().unwrap();
+        Self::with(&[])
+    }
+
+    /// Where no script runs, whoever wants it.
+    pub fn without_javascript() -> Self {
+        Self::with(&[("TOMBOLO_TEST_JAVASCRIPT", "off")])
+    }
+
+    fn with(environment: &[(&str, &str)]) -> Self {
+        let mut child = rig("browser.mjs").envs(environment.iter().copied()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Self { child, pipes: Some(Arc::new(Mutex::new((input, BufReader::new(output))))) }
     }

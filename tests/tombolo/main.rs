@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "how a test fails")]
 
 mod backup;
-#[expect(dead_code, reason = "for the tests of the login doors")]
 mod browser;
 mod command_line;
 mod compute;
@@ -17,15 +16,17 @@ mod image;
 mod keystone;
 mod link;
 mod login;
+mod login_browser;
+mod login_provider;
 mod machine;
 mod metrics;
 mod network;
 mod postgres;
-#[expect(dead_code, reason = "for the tests of the login doors")]
 mod provider;
 mod provider_rig;
 mod query;
 mod request_id;
+mod school;
 mod security_group;
 mod server;
 mod storage;
