@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod image;
 mod interrupt;
+mod login;
 mod node;
 mod occi;
 mod orphans;
@@ -57,6 +58,10 @@ enum Command {
     /// Look at disk images of any format, and convert them
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Sign in at a server elsewhere, and keep a token for it
+    Login(login::LoginArgs),
+    /// Give the token for a server back
+    Logout(login::LogoutArgs),
     /// Create, list and revoke app tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -98,6 +103,8 @@ impl Cli {
             Command::Node(args) => node::run(&config, &args).await,
             Command::Catalog(command) => catalog::run(&config, command).await,
             Command::Image(command) => return image::run(command).await,
+            Command::Login(args) => login::login(args).await,
+            Command::Logout(args) => login::logout(args).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Saga(command) => saga::run(&config, command).await,
             Command::Database(command) => database::run(&config, command).await,

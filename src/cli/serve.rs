@@ -86,7 +86,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
-    let gate = Gate::new(db.clone(), secret.clone());
+    let gate = Gate::with_providers(db.clone(), secret.clone(), providers.clone(), config.login.rules());
     let doors = Doors::new(db.clone(), providers, secret, config.login.clone());
     let broker = Broker::new(db.clone(), dispatch, &config)?;
     tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));

@@ -6,6 +6,7 @@ mod login;
 mod node;
 mod occi;
 mod site;
+mod user;
 
 use std::{
     collections::BTreeSet,
@@ -22,6 +23,7 @@ pub use self::{
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
     site::{AdapterConfig, SiteConfig},
+    user::{computer, has_program, has_screen, user_config_dir},
 };
 
 use crate::dispatch::{Policy, Trial};

@@ -1,6 +1,7 @@
 //! The doors. Parse, call the broker, render: no rule lives here.
 
 mod address;
+mod authorization;
 mod challenge;
 mod events;
 mod health;
@@ -71,41 +72,22 @@ pub struct Entrance {
 /// # Errors
 /// The socket cannot be used.
 pub fn server(rooms: Rooms, entrance: Entrance, shutdown: &CancellationToken) -> io::Result<Server> {
-    let Rooms { broker, gate, doors, figures } = rooms;
-    let Entrance { listener, addresses, tls } = entrance;
     // rOCCI 4 asks for its own, older JSON wherever it reads that JSON is taken.
-    let accepted = if broker.announces_json() {
+    let accepted = if rooms.broker.announces_json() {
         "text/plain, text/occi, text/uri-list, application/occi+json"
     } else {
         "text/plain, text/occi, text/uri-list"
     };
-    let broker = web::Data::new(broker);
-    let (gate, doors, addresses) = (web::Data::new(gate), web::Data::new(doors), web::Data::new(addresses));
+    let Entrance { listener, addresses, tls } = entrance;
     give_up_on_stalled(&listener, STALLED)?;
-    let consumers = web::Data::new(events::Consumers::default());
-    let (figures, shutdown) = (web::Data::new(figures), web::Data::new(shutdown.clone()));
+    let shared = Shared::new(rooms, addresses, shutdown);
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(broker.clone())
-            .app_data(gate.clone())
-            .app_data(doors.clone())
-            .app_data(addresses.clone())
-            .app_data(consumers.clone())
-            .app_data(figures.clone())
-            .app_data(shutdown.clone())
-            .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .wrap(DefaultHeaders::new().add((header::SERVER, SERVER)).add((header::ACCEPT, accepted)))
             .wrap(from_fn(login::dress))
             .wrap(from_fn(address::by_name))
             .wrap(from_fn(request_id::follow))
-            .configure(login::routes)
-            .route("/healthz", web::route().to(health::alive))
-            .route("/readyz", web::route().to(health::ready))
-            .route("/events", web::route().to(events::door))
-            .route("/metrics", web::route().to(metrics::door))
-            .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))
-            // OCCI's paths come from the model, not from a table: one door looks them up.
-            .default_service(web::route().to(occi::door))
+            .configure(|app| shared.furnish(app))
     });
     let server = server
         .disable_signals()
@@ -118,6 +100,56 @@ pub fn server(rooms: Rooms, entrance: Entrance, shutdown: &CancellationToken) ->
         None => server.listen(listener)?,
     }
     .run())
+}
+
+/// What all workers have in common.
+#[derive(Clone)]
+struct Shared {
+    broker: web::Data<Broker>,
+    gate: web::Data<Gate>,
+    doors: web::Data<Doors>,
+    addresses: web::Data<Addresses>,
+    consumers: web::Data<events::Consumers>,
+    limits: web::Data<authorization::Limits>,
+    figures: web::Data<Figures>,
+    shutdown: web::Data<CancellationToken>,
+}
+
+impl Shared {
+    fn new(rooms: Rooms, addresses: Addresses, shutdown: &CancellationToken) -> Self {
+        Self {
+            broker: web::Data::new(rooms.broker),
+            gate: web::Data::new(rooms.gate),
+            doors: web::Data::new(rooms.doors),
+            addresses: web::Data::new(addresses),
+            consumers: web::Data::new(events::Consumers::default()),
+            limits: web::Data::new(authorization::Limits::default()),
+            figures: web::Data::new(rooms.figures),
+            shutdown: web::Data::new(shutdown.clone()),
+        }
+    }
+
+    /// All doors, and what is behind them.
+    fn furnish(&self, app: &mut web::ServiceConfig) {
+        app.app_data(self.broker.clone())
+            .app_data(self.gate.clone())
+            .app_data(self.doors.clone())
+            .app_data(self.addresses.clone())
+            .app_data(self.consumers.clone())
+            .app_data(self.limits.clone())
+            .app_data(self.figures.clone())
+            .app_data(self.shutdown.clone())
+            .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .configure(authorization::routes)
+            .configure(login::routes)
+            .route("/healthz", web::route().to(health::alive))
+            .route("/readyz", web::route().to(health::ready))
+            .route("/events", web::route().to(events::door))
+            .route("/metrics", web::route().to(metrics::door))
+            .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))
+            // OCCI's paths come from the model, not from a table: one door looks them up.
+            .default_service(web::route().to(occi::door));
+    }
 }
 
 /// Lets the kernel end connections that are accepted here when the peer acknowledges nothing, or has no room for

@@ -1,20 +1,24 @@
 //! Who may pass, by whatever they show: one of our app tokens, a Keystone token that we gave for something, or an access
 //! token of a provider.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
-    AppToken, Credentials, Principal, Proof, Rights,
+    AppToken, Credentials, Principal, Proof, Rights, Rules,
     keystone::{KeystoneToken, StandsFor},
+    people::{self, AdmissionError, Occasion},
+    provider::{Bearer, ProviderError, Providers},
     secret::Secret,
 };
 use crate::store::{
     self, Db, StoreError, Timestamp,
     live_member::{LiveMembers, OwnProject},
-    member::{self, ProjectId, UserId},
+    member::{self, ProjectId, Standing, UserId},
     spent,
 };
 
@@ -22,6 +26,10 @@ use crate::store::{
 const MOST_LISTED: usize = 1000;
 /// So many are named in a message.
 const MOST_NAMED: usize = 20;
+/// What a provider's token says is looked at anew after this; so long does a request after the first write nothing.
+const ADMITTED_FOR: Duration = Duration::from_secs(30);
+/// So many people with such tokens are kept in mind.
+const MOST_ADMITTED: u64 = 10_000;
 
 /// Finds out who asks. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +41,15 @@ struct Inner {
     db: Db,
     secret: Secret,
     members: LiveMembers,
+    vouching: Option<Vouching>,
+}
+
+/// Who can vouch for people, and what they get for it.
+struct Vouching {
+    providers: Providers,
+    rules: Rules,
+    /// By the hash of the token: who it was, when it was last looked at.
+    admitted: Cache<[u8; 32], (UserId, String)>,
 }
 
 /// Why somebody who is known does not pass, or nobody can say who it is.
@@ -71,9 +88,17 @@ pub struct Known {
 }
 
 impl Gate {
-    /// A gate to this store, for what this secret seals.
+    /// A gate to this store for our own tokens, which this secret seals.
+    #[cfg(test)]
     pub fn new(db: Db, secret: Secret) -> Self {
-        Self { inner: Arc::new(Inner { db, secret, members: LiveMembers::default() }) }
+        Self { inner: Arc::new(Inner { db, secret, members: LiveMembers::default(), vouching: None }) }
+    }
+
+    /// A gate to this store for our own tokens, which this secret seals, and for those of these providers.
+    pub fn with_providers(db: Db, secret: Secret, providers: Providers, rules: Rules) -> Self {
+        let admitted = Cache::builder().max_capacity(MOST_ADMITTED).time_to_live(ADMITTED_FOR).build();
+        let vouching = Some(Vouching { providers, rules, admitted });
+        Self { inner: Arc::new(Inner { db, secret, members: LiveMembers::default(), vouching }) }
     }
 
     /// What Keystone tokens are sealed with.
@@ -115,7 +140,7 @@ impl Gate {
         } else if KeystoneToken::is_like(secret) {
             self.keystone_token(secret).await?
         } else {
-            None
+            self.provider_token(secret).await?
         };
         // Over Basic the user name must be the right one; other schemes name none.
         Ok(known.filter(|known| credentials.user.as_ref().is_none_or(|name| *name == known.user_name)))
@@ -156,6 +181,51 @@ impl Gate {
             keystone: Some(token),
             ..known
         }))
+    }
+
+    /// Somebody with an access token of a provider, who becomes known here as at a sign-in.
+    async fn provider_token(&self, token: &str) -> Result<Option<Known>, GateError> {
+        let Some(vouching) = &self.inner.vouching else { return Ok(None) };
+        let bearer = match vouching.providers.bearer(token).await {
+            Ok(Some(bearer)) => bearer,
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_passing() => return Err(GateError::Away(error.to_string())),
+            Err(error @ ProviderError::Claims { .. }) => return Err(GateError::Refused(error.to_string())),
+            Err(error) => {
+                tracing::debug!(%error, "a provider's token is not taken");
+                return Ok(None);
+            }
+        };
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let (user, provider) = match vouching.admitted.get(&hash) {
+            Some(known) => known,
+            None => {
+                let Some(user) = self.admit(vouching, &bearer).await? else { return Ok(None) };
+                let known = (user, bearer.provider.clone());
+                vouching.admitted.insert(hash, known.clone());
+                known
+            }
+        };
+        let until = Timestamp(bearer.expires_at.saturating_mul(1_000_000));
+        Ok(self.vouched(user, &provider, until).await?)
+    }
+
+    async fn admit(&self, vouching: &Vouching, bearer: &Bearer) -> Result<Option<UserId>, GateError> {
+        let (db, rules) = (&self.inner.db, &vouching.rules);
+        let admitted = people::admit(db, rules, &bearer.provider, &bearer.claims, Occasion::AccessToken).await;
+        let admitted = admitted.map_err(|error| match error {
+            AdmissionError::Store(error) => GateError::Store(error),
+            refused @ AdmissionError::Mapping(_) => GateError::Refused(refused.to_string()),
+        })?;
+        match admitted.standing {
+            Standing::Active => Ok(Some(admitted.user)),
+            Standing::Disabled => Ok(None),
+            Standing::Pending => Err(GateError::Refused(format!(
+                "you are known here as {}, but nobody has let you in yet: sign in with a browser and ask, or open an \
+                 invitation that you have",
+                admitted.name
+            ))),
+        }
     }
 
     /// Somebody whom the provider has vouched for, as long as it is known as theirs and they get in.

@@ -4,6 +4,7 @@ pub mod account;
 pub mod code;
 pub mod confirmation;
 mod credentials;
+pub mod device;
 pub mod gate;
 pub mod identity;
 pub mod keystone;

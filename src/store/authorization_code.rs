@@ -67,6 +67,17 @@ pub fn insert(
     Ok(true)
 }
 
+/// Whether there is such a code, good or not.
+///
+/// # Errors
+/// The database failed.
+pub fn is_known(connection: &mut DbConnection, code_hash: &str) -> Result<bool, StoreError> {
+    let this = authorization_codes::table.filter(authorization_codes::code_hash.eq(code_hash));
+    let query = this.select(authorization_codes::expires_at);
+    let found: Option<i64> = on_either!(connection, either => query.get_result(either).optional())?;
+    Ok(found.is_some())
+}
+
 /// What the code stands for, if it holds. It is void from now on, whatever comes of it.
 ///
 /// # Errors

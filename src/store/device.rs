@@ -158,6 +158,17 @@ pub fn open(connection: &mut DbConnection, new: &NewDevice, now: Timestamp) -> R
     Ok(Opened::Waits)
 }
 
+/// Whether there is a terminal of this code, waiting or not.
+///
+/// # Errors
+/// The database failed.
+pub fn is_known(connection: &mut DbConnection, device_code_hash: &str) -> Result<bool, StoreError> {
+    let this = device_requests::table.filter(device_requests::device_code_hash.eq(device_code_hash));
+    let query = this.select(device_requests::expires_at);
+    let found: Option<i64> = on_either!(connection, either => query.get_result(either).optional())?;
+    Ok(found.is_some())
+}
+
 type Asked = (String, String, String, i64, Option<i64>, i32, Option<String>, Option<String>, Option<i32>);
 
 /// What the terminal of this code hears. Only an approval that it hears takes it off the list: who is too late, or was

@@ -79,7 +79,11 @@ impl LiveMembers {
     }
 }
 
-fn find(connection: &mut DbConnection, user: UserId) -> Result<Option<LiveMember>, StoreError> {
+/// The person; `None` if there is none, or they do not get in.
+///
+/// # Errors
+/// The database failed.
+pub fn find(connection: &mut DbConnection, user: UserId) -> Result<Option<LiveMember>, StoreError> {
     let id = user.0.to_string();
     let query = users::table
         .filter(users::id.eq(&id))

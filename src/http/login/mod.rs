@@ -13,11 +13,13 @@ mod logout;
 mod page;
 mod provider;
 mod style;
+#[cfg(test)]
+mod tests;
 mod visitor;
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
-use actix_web::{HttpResponse, ResponseError, guard, http::{StatusCode, header}, web};
+use actix_web::{HttpResponse, ResponseError, guard, http::{Method, StatusCode, header}, web};
 
 #[allow(unused_imports, reason = "for pages of other rooms")]
 pub use self::{
@@ -99,6 +101,7 @@ pub fn routes(server: &mut web::ServiceConfig) {
     let at = |path: &str| web::resource(path).default_service(web::route().to(not_so));
     server
         .app_data(forms)
+        .service(web::resource("/").guard(guard::fn_guard(is_person)).to(async || see_other("/account")))
         .service(at("/login").route(reading().to(choose::show)))
         .service(at("/login/style.css").route(reading().to(style::show)))
         .service(at("/login/start").route(reading().to(provider::start)))
@@ -113,6 +116,14 @@ pub fn routes(server: &mut web::ServiceConfig) {
         .service(at("/account/tokens/{id}/revoke").route(web::post().to(account::revoke_token)))
         .service(at("/account/sessions/end").route(web::post().to(account::end_other_sessions)))
         .service(web::resource(["/login/{tail:.*}", "/account/{tail:.*}"]).to(async || Trouble::nowhere().error_response()));
+}
+
+/// Whether somebody has typed the server's name into a browser: they do not want to read OCCI.
+fn is_person(context: &guard::GuardContext<'_>) -> bool {
+    let head = context.head();
+    head.method == Method::GET
+        && head.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+        && !head.headers().contains_key(header::AUTHORIZATION)
 }
 
 async fn not_so() -> HttpResponse {

@@ -8,7 +8,7 @@ const LONGEST: usize = 2048;
 /// Which addresses a provider may send us to: `https` anywhere; `http` only if it is on this very host itself, and
 /// then only there. So a provider's document cannot make us ask this host or its neighbours in the clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AddressRule {
+pub struct AddressRule {
     plain_host: Option<String>,
 }
 

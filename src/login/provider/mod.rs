@@ -33,10 +33,12 @@ mod web;
 
 use std::sync::Arc;
 
+pub use address::AddressRule;
 pub use algorithm::SigningAlgorithm;
 pub use clock::Clock;
 pub use config::ProviderConfig;
 pub use error::ProviderError;
+pub use web::{Web, WebError};
 pub use outcome::{Bearer, Begun, CallbackAnswer, Finished, Listed, LoggedOut, SignedIn, Spent, Unconfirmed};
 
 use crate::login::{identity::Identity, local_path::LocalPath, secret::Secret};

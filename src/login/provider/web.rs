@@ -25,13 +25,13 @@ pub(super) const LONGEST_ANSWER: usize = 1 << 20;
 /// Asks providers. It follows no redirects, uses no proxies, keeps no cookies and takes answers of limited size in
 /// limited time only.
 #[derive(Debug, Clone)]
-pub(super) struct Web {
+pub struct Web {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum WebError {
+pub enum WebError {
     /// The connection, or what came over it.
     #[error("{0}")]
     Failed(String),
