@@ -196,7 +196,7 @@ async fn browser_who_is_known_to_no_rule_gets_nothing_and_is_told_so() {
         assert!(account.text.contains(words), "{words}: {}", account.text);
     }
     assert!(!account.text.contains("Make the token"), "{}", account.text);
-    let refused = browser.visit(&school.url("/compute/")).await;
+    let refused = browser.get(&school.url("/compute/")).await;
     assert_eq!(refused.status, Some(401), "{}", refused.text);
 }
 
