@@ -14,7 +14,7 @@ use occi_schema::{
 use tokio::time::Instant;
 
 use super::{
-    Broker, BrokerError, Selected, Shown,
+    Broker, BrokerError, Selected, Shown, permission, quota,
     repetition::{self, Acceptance, Repeatable},
     storage,
 };
@@ -24,7 +24,7 @@ use crate::{
     store::{
         DbConnection, StoreError,
         entity::{self, Entity, EntityId, EntityState},
-        saga,
+        reservation, saga,
     },
 };
 
@@ -78,6 +78,7 @@ impl Broker {
         request: &ActionRequest,
         repeatable: Option<&Repeatable>,
     ) -> Result<Acted, BrokerError> {
+        permission::to_operate(principal)?;
         let model = self.present_to(principal).await?.model;
         if let Some(answer) = self.answered(principal, repeatable).await? {
             return self.acted_before(principal, id, &model, &answer).await;
@@ -111,6 +112,7 @@ impl Broker {
         request: &ActionRequest,
         repeatable: Option<&Repeatable>,
     ) -> Result<(), BrokerError> {
+        permission::to_operate(principal)?;
         if self.answered(principal, repeatable).await?.is_some() {
             return Ok(());
         }
@@ -171,7 +173,7 @@ impl Broker {
         for (site, operation) in &queued {
             self.inner.dispatch.admit(site, *operation)?;
         }
-        let (planner, project) = (self.inner.dispatch.planner(), principal.project);
+        let (planner, project) = (self.planner(principal), principal.project);
         let acceptance = self
             .inner
             .db
@@ -259,9 +261,11 @@ impl Accepted {
                 let Entity { mixins, attributes, specification, .. } = self.entity.clone();
                 let mut changed = attributes.clone();
                 changed.insert(STORAGE_SIZE.clone(), size.clone());
+                let (change, counts_for) = (Change::VolumeSize(*bytes), reservation::owner(connection, id)?);
+                quota::check(connection, now.project, counts_for, dispatch::growth(&now, &change))?;
                 entity::set_description(connection, id, &mixins, &changed)?;
                 let before = Before { mixins, attributes, specification };
-                planner.plan_change(connection, &now, Change::VolumeSize(*bytes), Some(before))
+                planner.plan_change(connection, &now, change, Some(before))
             }
         }
     }

@@ -12,18 +12,20 @@ use super::{
     Broker, BrokerError, compute, ip_reservation,
     link::{self, Wanted},
     model::Present,
-    network,
+    network, permission,
     placement::{self, Demand, Place},
+    quota,
     repetition::{self, Acceptance, Repeatable},
     security_group, storage,
 };
 use crate::{
-    dispatch::{Order, Planner, QueueFull, policy::Operation},
+    dispatch::{self, Order, Planner, QueueFull, policy::Operation},
     login::Principal,
     store::{
         DbConnection, StoreError, Timestamp,
         appliance::Offered,
         entity::{self, Entity, EntityState, Facts},
+        reservation::Usage,
     },
 };
 use backend::IntentTag;
@@ -75,6 +77,7 @@ impl Broker {
         requests: &[EntityRequest],
         repeatable: Option<&Repeatable>,
     ) -> Result<Vec<String>, BrokerError> {
+        permission::to_operate(principal)?;
         if let Some(answer) = self.answered(principal, repeatable).await? {
             return from_answer(&answer);
         }
@@ -137,15 +140,19 @@ impl Broker {
         for (site, operation) in &queued {
             self.inner.dispatch.admit(site, *operation)?;
         }
-        let planner = self.inner.dispatch.planner();
-        let project = principal.project;
+        let planner = self.planner(principal);
+        let (project, user) = (principal.project, principal.user);
         let write = move |connection: &mut DbConnection| match repetition::take(
             connection,
             project,
             repeatable.as_ref(),
             &answer,
         )? {
-            Acceptance::Now => write(connection, &planner, &candidates).map(|()| Acceptance::Now),
+            Acceptance::Now => {
+                let asked = candidates.iter().fold(Usage::default(), |sum, one| sum.plus(dispatch::usage(&one.order)));
+                quota::check(connection, project, Some(user), asked)?;
+                write(connection, &planner, &candidates).map(|()| Acceptance::Now)
+            }
             before => Ok(before),
         };
         match self.inner.db.write(write).await {

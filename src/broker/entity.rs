@@ -7,7 +7,7 @@ use occi_schema::{
     well_known::{COMPUTE, RESOURCE_TPL, attribute},
 };
 
-use super::{Broker, BrokerError, Selected, link, model};
+use super::{Broker, BrokerError, Selected, link, model, permission};
 use crate::{
     dispatch,
     login::Principal,
@@ -83,8 +83,9 @@ impl Broker {
     /// # Errors
     /// One does not exist.
     pub async fn delete_named(&self, principal: &Principal, ids: &[EntityId]) -> Result<(), BrokerError> {
+        permission::to_operate(principal)?;
         let project = principal.project;
-        let (named, planner) = (ids.to_vec(), self.inner.dispatch.planner());
+        let (named, planner) = (ids.to_vec(), self.planner(principal));
         let missing = self
             .inner
             .db
@@ -116,9 +117,10 @@ impl Broker {
     /// # Errors
     /// The filter names what there is not; the store failed.
     pub async fn delete_all(&self, principal: &Principal, selected: &Selected) -> Result<(), BrokerError> {
+        permission::to_operate(principal)?;
         let model = self.present_to(principal).await?.model;
         let selection = self.selection(principal, &model, selected)?;
-        let (project, planner) = (principal.project, self.inner.dispatch.planner());
+        let (project, planner) = (principal.project, self.planner(principal));
         let count = self
             .inner
             .db

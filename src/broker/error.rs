@@ -15,7 +15,8 @@ pub enum BrokerError {
     /// The model does not allow it; which status that is depends on the mode.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Something that the server keeps for itself: an immutable attribute, a mixin that does not apply.
+    /// Something that the server keeps for itself (an immutable attribute, a mixin that does not apply), that who asks
+    /// has no right to, or that is more than may be taken.
     #[error("{0}")]
     Forbidden(String),
     /// There is no such thing, or it belongs to somebody else, which is not told.
@@ -56,6 +57,7 @@ impl From<StoreError> for BrokerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(reason) => Self::Conflict(reason),
+            StoreError::OverQuota(reason) | StoreError::OverRights(reason) => Self::Forbidden(reason),
             StoreError::Different(_) => Self::DifferentRequest(error.to_string()),
             error if error.is_passing() => {
                 tracing::error!(%error, "the database is in trouble");

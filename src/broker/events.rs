@@ -3,7 +3,7 @@
 use occi_schema::CategoryId;
 use serde_json::{Map, Value};
 
-use super::{Broker, BrokerError, link};
+use super::{Broker, BrokerError, link, permission};
 use crate::{
     login::Principal,
     store::{
@@ -63,6 +63,7 @@ impl Broker {
         after: Option<i64>,
         most: i64,
     ) -> Result<EventsRead, BrokerError> {
+        permission::to_read(principal)?;
         let project = principal.project;
         let found = self.inner.db.read(move |connection| {
             let end = event::last_position(connection)?;
@@ -106,6 +107,10 @@ fn public(body: Value) -> Map<String, Value> {
     match body {
         Value::Object(mut fields) => {
             fields.retain(|name, _| name != ENTITY_KIND && !name.starts_with('_'));
+            // Who did it is told to all members; where they were then is nobody's business.
+            if let Some(actor) = fields.get_mut(event::ACTOR) {
+                *actor = serde_json::json!({ "user": actor["user"] });
+            }
             fields
         }
         _ => Map::new(),
@@ -118,8 +123,11 @@ mod tests {
 
     #[test]
     fn what_is_ours_alone_is_not_told() {
-        let body = serde_json::json!({ "usage": { "cores": 1 }, "_owner": "x", "entity_kind": "y", "state": "active" });
-        let expected = serde_json::json!({ "usage": { "cores": 1 }, "state": "active" });
+        let actor = serde_json::json!({ "user": "ann", "user_id": "x", "from": "192.0.2.1", "by": "session" });
+        let body = serde_json::json!({
+            "usage": { "cores": 1 }, "_owner": "x", "entity_kind": "y", "state": "active", "actor": actor,
+        });
+        let expected = serde_json::json!({ "usage": { "cores": 1 }, "state": "active", "actor": { "user": "ann" } });
         assert_eq!(Value::Object(public(body)), expected);
         assert!(public(Value::from("damaged")).is_empty());
     }

@@ -11,11 +11,15 @@ mod link;
 mod listing;
 mod model;
 mod network;
+mod permission;
 mod placement;
+mod quota;
 mod readiness;
 mod repetition;
 mod security_group;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod update;
 mod user_mixin;
 
@@ -36,7 +40,12 @@ pub use update::Membership;
 
 use occi_schema::Mode;
 
-use crate::{config::Config, dispatch::Dispatch, store::Db};
+use crate::{
+    config::Config,
+    dispatch::{Dispatch, Planner},
+    login::Principal,
+    store::Db,
+};
 
 /// The broker, as the doors hold it. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +89,11 @@ impl Broker {
             database_check: readiness::DatabaseCheck::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes down what this principal has asked for.
+    fn planner(&self, principal: &Principal) -> Planner {
+        self.inner.dispatch.planner().asked_by(principal.user, principal.actor())
     }
 
     /// The store, for the login.

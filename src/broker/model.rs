@@ -12,7 +12,7 @@ use occi_schema::{
     },
 };
 
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, permission};
 use crate::{
     config::{Config, SizeConfig},
     dispatch::Sites,
@@ -173,6 +173,8 @@ impl Broker {
     /// # Errors
     /// The store failed.
     pub async fn present_to(&self, principal: &Principal) -> Result<Present, BrokerError> {
+        // Whatever is shown of a project is shown by its model, so that this is on the way of everybody who reads.
+        permission::to_read(principal)?;
         self.present_in(Some(principal.project)).await
     }
 

@@ -19,15 +19,15 @@ use super::{
     creation::{self, Candidate},
     link::{self, Wanted},
     model::Present,
-    network, security_group, storage,
+    network, permission, quota, security_group, storage,
 };
 use crate::{
-    dispatch::{Before, Change, Order, Planner, policy::Operation},
+    dispatch::{self, Before, Change, Order, Planner, policy::Operation},
     login::Principal,
     store::{
         DbConnection, StoreError,
         entity::{self, Entity, EntityId, EntityState},
-        saga,
+        reservation, saga,
     },
 };
 
@@ -64,13 +64,14 @@ impl Broker {
         request: &EntityRequest,
         base_url: &str,
     ) -> Result<Shown, BrokerError> {
+        permission::to_operate(principal)?;
         let present = self.present_to(principal).await?;
         let entity = self.find(principal, id).await?;
         let shown = self.shown(&present.model, entity.clone(), Vec::new());
         let request = link::with_targets(&present.model, request);
         let update = present.model.resolve_update(&request, current(&shown), present.model.mode())?;
         let described = self.describe(principal, &present, entity, update, base_url).await?;
-        self.carry_out(vec![described]).await?;
+        self.carry_out(principal, vec![described]).await?;
         self.show(principal, id).await
     }
 
@@ -85,6 +86,7 @@ impl Broker {
         request: &EntityRequest,
         base_url: &str,
     ) -> Result<Shown, BrokerError> {
+        permission::to_operate(principal)?;
         let present = self.present_to(principal).await?;
         let entity = self.find(principal, id).await?;
         let shown = self.shown(&present.model, entity.clone(), Vec::new());
@@ -94,7 +96,7 @@ impl Broker {
         // Leaving out what a machine or network is made of does not take it away.
         update.attributes_removed.retain(|name| !is_material(&entity.kind, name));
         let described = self.describe(principal, &present, entity, update, base_url).await?;
-        self.carry_out(vec![described]).await?;
+        self.carry_out(principal, vec![described]).await?;
         self.show(principal, id).await
     }
 
@@ -109,6 +111,7 @@ impl Broker {
         named: &[EntityId],
         membership: Membership,
     ) -> Result<(), BrokerError> {
+        permission::to_operate(principal)?;
         let present = self.present_to(principal).await?;
         let joining = matches!(membership, Membership::Join | Membership::Become);
         let (project, ids) = (principal.project, named.to_vec());
@@ -134,7 +137,7 @@ impl Broker {
             };
             updates.push(self.describe(principal, &present, entity, update, "").await?);
         }
-        self.carry_out(updates).await
+        self.carry_out(principal, updates).await
     }
 
     /// What the update makes of the entity, and what its site has to do for that.
@@ -163,12 +166,12 @@ impl Broker {
     }
 
     /// Writes all updates in one transaction, if nobody else has written meanwhile.
-    async fn carry_out(&self, updates: Vec<Described>) -> Result<(), BrokerError> {
+    async fn carry_out(&self, principal: &Principal, updates: Vec<Described>) -> Result<(), BrokerError> {
         let queued: Vec<_> = updates.iter().flat_map(Described::queued).collect();
         for (site, operation) in &queued {
             self.inner.dispatch.admit(site, *operation)?;
         }
-        let planner = self.inner.dispatch.planner();
+        let planner = self.planner(principal);
         let write = move |connection: &mut DbConnection| {
             updates.iter().try_for_each(|update| update.write(connection, &planner))
         };
@@ -205,7 +208,11 @@ impl Described {
             };
             entity::set_specification(connection, id, &order.to_json().map_err(unreadable)?)?;
             let before = Before { mixins, attributes, specification };
+            let counts_for = reservation::owner(connection, id)?;
+            quota::check(connection, project, counts_for, dispatch::growth(&self.entity, change))?;
             planner.plan_change(connection, &now, change.clone(), Some(before))?;
+        } else {
+            planner.note_change(connection, &now)?;
         }
         creation::write(connection, planner, &self.links)
     }

@@ -1,15 +1,46 @@
 //! Mixins that the members of a project define for themselves (GFD.223 sections 9.3 and 9.4).
 
-use occi_schema::{CategoryReference, Refusal, UserMixinDefinition};
+use occi_schema::{CategoryId, CategoryReference, Refusal, UserMixinDefinition};
 
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, permission};
 use crate::{
     login::Principal,
-    store::{appliance, entity, user_mixin},
+    request,
+    store::{
+        DbConnection, StoreError, appliance, entity,
+        event::{self, NewEvent},
+        user_mixin,
+    },
 };
 
 /// Most mixins of one project.
 const MOST: usize = 1000;
+/// So many of them are named in an event.
+const MOST_TOLD: usize = 10;
+
+/// What is told of mixins that come or go; the first of them by name.
+struct Told(NewEvent);
+
+impl Told {
+    fn new<'a>(principal: &Principal, kind: &'static str, mixins: impl Iterator<Item = &'a CategoryId>) -> Self {
+        let names: Vec<_> = mixins.map(ToString::to_string).collect();
+        let mut body = serde_json::Map::new();
+        body.insert("count".into(), names.len().into());
+        body.insert("mixins".into(), names.into_iter().take(MOST_TOLD).collect());
+        Self(NewEvent {
+            kind,
+            project: Some(principal.project),
+            request_id: request::current(),
+            actor: Some(principal.actor()),
+            body,
+            ..NewEvent::default()
+        })
+    }
+
+    fn record(&self, connection: &mut DbConnection) -> Result<(), StoreError> {
+        event::record(connection, &self.0)
+    }
+}
 
 impl Broker {
     /// Defines all of these mixins, or none.
@@ -22,6 +53,7 @@ impl Broker {
         requests: &[CategoryReference],
         base_url: &str,
     ) -> Result<(), BrokerError> {
+        permission::to_operate(principal)?;
         let mut present = self.present_to(principal).await?;
         let mut new = Vec::new();
         for request in requests {
@@ -36,7 +68,11 @@ impl Broker {
         }
         let project = principal.project;
         let count = new.len();
-        let insert = move |connection: &mut _| new.iter().try_for_each(|m| user_mixin::insert(connection, project, m));
+        let told = Told::new(principal, "mixin.defined", new.iter().map(|mixin| &mixin.id));
+        let insert = move |connection: &mut _| {
+            new.iter().try_for_each(|mixin| user_mixin::insert(connection, project, mixin))?;
+            told.record(connection)
+        };
         match self.inner.db.write(insert).await {
             Ok(()) => tracing::info!(user = %principal.user_name, count, "defined mixins"),
             Err(error) if error.is_duplicate() => {
@@ -57,6 +93,7 @@ impl Broker {
         principal: &Principal,
         requests: &[CategoryReference],
     ) -> Result<(), BrokerError> {
+        permission::to_operate(principal)?;
         let mut present = self.present_to(principal).await?;
         let mut ids = Vec::new();
         let mut saved = Vec::new();
@@ -77,6 +114,7 @@ impl Broker {
             ids.push(id.clone());
         }
         let (project, count) = (principal.project, ids.len() + saved.len());
+        let told = Told::new(principal, "mixin.removed", requests.iter().map(|request| &request.id));
         self.inner
             .db
             .write(move |connection| {
@@ -87,7 +125,7 @@ impl Broker {
                     entity::take_mixin_off(connection, project, id)?;
                     user_mixin::remove(connection, project, id)?;
                 }
-                Ok(())
+                told.record(connection)
             })
             .await?;
         tracing::info!(user = %principal.user_name, count, "took mixins back");

@@ -235,7 +235,8 @@ impl Definition for Changing {
         if let (Some(taken), Some(entity)) = (plan.taken, entity::find_for_dispatch(connection, saga.entity)?)
             && taken != Usage::default()
         {
-            ledger::take_instead(connection, &entity, taken, request_id)?;
+            let asked_by = ledger::AskedBy { request_id: saga.request_id.clone(), ..Default::default() };
+            ledger::take_instead(connection, &entity, taken, &asked_by)?;
         }
         if let Some(description) = &plan.before {
             entity::set_description(connection, saga.entity, &description.mixins, &description.attributes)?;

@@ -4,12 +4,33 @@
 use serde_json::{Map, Value, json};
 
 use super::order::Order;
-use crate::store::{
-    DbConnection, StoreError,
-    entity::{self, Entity, EntityId, EntityState},
-    event::{self, NewEvent},
-    reservation::{self, Usage},
+use crate::{
+    request::Actor,
+    store::{
+        DbConnection, StoreError,
+        entity::{self, Entity, EntityId, EntityState},
+        event::{self, NewEvent},
+        member::UserId,
+        reservation::{self, Usage},
+    },
 };
+
+/// On whose request something is done.
+#[derive(Debug, Clone, Default)]
+pub struct AskedBy {
+    /// The request.
+    pub request_id: Option<String>,
+    /// Who has sent it.
+    pub actor: Option<Actor>,
+    /// For whom new entities count.
+    pub user: Option<UserId>,
+}
+
+impl AskedBy {
+    fn about(&self, entity: &Entity, kind: &'static str, body: Value) -> NewEvent {
+        NewEvent { actor: self.actor.clone(), ..about(entity, kind, body, self.request_id.as_deref()) }
+    }
+}
 
 /// What an entity of this order takes.
 pub fn usage(order: &Order) -> Usage {
@@ -36,14 +57,28 @@ pub fn created(
     connection: &mut DbConnection,
     entity: &Entity,
     order: &Order,
-    request_id: Option<&str>,
+    asked_by: &AskedBy,
 ) -> Result<(), StoreError> {
     let usage = usage(order);
     if usage != Usage::default() {
-        reservation::make(connection, entity.id, entity.project, &entity.site, usage)?;
+        reservation::make(connection, entity.id, entity.project, asked_by.user, &entity.site, usage)?;
     }
     let body = json!({ "entity_kind": entity.kind.as_str(), "site": entity.site, "state": entity.state.as_str() });
-    event::record(connection, &NewEvent { usage, ..about(entity, "entity.created", body, request_id) })
+    event::record(connection, &NewEvent { usage, ..asked_by.about(entity, "entity.created", body) })
+}
+
+/// Something was accepted that is to be done with the entity.
+///
+/// # Errors
+/// The database failed.
+pub fn accepted(
+    connection: &mut DbConnection,
+    entity: &Entity,
+    what: &'static str,
+    body: Value,
+    asked_by: &AskedBy,
+) -> Result<(), StoreError> {
+    event::record(connection, &asked_by.about(entity, what, body))
 }
 
 /// The entity stands elsewhere now, or something is to be said of where it stands.
@@ -82,13 +117,13 @@ pub fn take_instead(
     connection: &mut DbConnection,
     entity: &Entity,
     usage: Usage,
-    request_id: Option<&str>,
+    asked_by: &AskedBy,
 ) -> Result<(), StoreError> {
     let difference = reservation::change(connection, entity.id, usage)?;
     if difference == Usage::default() {
         return Ok(());
     }
-    let event = NewEvent { usage: difference, ..about(entity, "entity.resized", json!({}), request_id) };
+    let event = NewEvent { usage: difference, ..asked_by.about(entity, "entity.resized", json!({})) };
     event::record(connection, &event)
 }
 
@@ -97,7 +132,7 @@ pub fn take_instead(
 /// # Errors
 /// The database failed.
 pub fn vanished(connection: &mut DbConnection, entity: &Entity) -> Result<(), StoreError> {
-    let usage = reservation::release(connection, entity.id)?;
+    let usage = reservation::put_aside(connection, entity.id)?;
     let body = json!({ "site": entity.site });
     event::record(connection, &NewEvent { usage, ..about(entity, "entity.vanished", body, None) })
 }
@@ -111,7 +146,8 @@ pub fn returned(connection: &mut DbConnection, entity: &Entity, order: &Order) -
     if usage == Usage::default() || reservation::lock(connection, entity.id)?.is_some() {
         return Ok(());
     }
-    reservation::make(connection, entity.id, entity.project, &entity.site, usage)?;
+    // It was there before and is there again: no limit can refuse that.
+    reservation::resume(connection, entity.id, entity.project, &entity.site, usage)?;
     let body = json!({ "site": entity.site });
     event::record(connection, &NewEvent { usage, ..about(entity, "entity.returned", body, None) })
 }

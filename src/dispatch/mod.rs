@@ -32,6 +32,8 @@ mod work;
 use std::sync::Arc;
 
 pub use change::{Before, Change};
+use ledger::AskedBy;
+pub use ledger::usage;
 pub use order::{LinkOrder, Order};
 pub use plan::Planner;
 pub use policy::Policy;
@@ -47,7 +49,10 @@ pub use standing::standing;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Db, event};
+use crate::{
+    request,
+    store::{Db, event, reservation::Usage},
+};
 use image_store::ImageStore;
 
 /// How often what has happened is sealed when nobody is in a hurry.
@@ -94,7 +99,8 @@ impl Dispatch {
 
     /// Writes plans down on behalf of the present request.
     pub fn planner(&self) -> Planner {
-        Planner::new(Arc::clone(&self.queue), crate::request::current())
+        let (request_id, actor) = (request::current(), request::actor());
+        Planner::new(Arc::clone(&self.queue), AskedBy { request_id, actor, user: None })
     }
 
     /// Whether the site's queue takes one more request of a client. Asks nobody, so it costs nothing.
@@ -128,6 +134,12 @@ impl Dispatch {
     pub fn wake_cancelled(&self) {
         self.engine.wake_cancelled();
     }
+}
+
+/// By how much the change makes the entity take more of what is counted, or less.
+pub fn growth(entity: &crate::store::entity::Entity, change: &Change) -> Usage {
+    let taken = Order::of(entity).map(|order| ledger::usage(&order)).unwrap_or_default();
+    change.usage(taken).minus(taken)
 }
 
 /// Whether the saga ends, when all goes well, with a machine that runs.

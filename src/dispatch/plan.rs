@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     change::{self, Before, Change},
-    ledger, link, make,
+    ledger::{self, AskedBy},
+    link, make,
     order::Order,
     policy::{Operation, Policy, Priority},
     power::{self, PowerAction},
@@ -15,30 +17,49 @@ use super::{
     removal,
     save::{self, SaveOrder},
 };
-use crate::store::{
-    DbConnection, StoreError,
-    entity::{self, Entity, EntityId, LinkTarget},
-    intent,
-    reservation::Usage,
-    saga::{self, NewSaga, PRIORITY_INTERNAL, PRIORITY_USER},
+use crate::{
+    request::Actor,
+    store::{
+        DbConnection, StoreError,
+        entity::{self, Entity, EntityId, LinkTarget},
+        intent,
+        member::UserId,
+        reservation::Usage,
+        saga::{self, NewSaga, PRIORITY_INTERNAL, PRIORITY_USER},
+    },
 };
 
 /// Writes plans down on behalf of one request.
 #[derive(Clone)]
 pub struct Planner {
     queue: Arc<Queue>,
-    request_id: Option<String>,
+    asked_by: AskedBy,
     priority: Priority,
 }
 
 impl Planner {
-    pub(super) fn new(queue: Arc<Queue>, request_id: Option<String>) -> Self {
-        Self { queue, request_id, priority: Priority::User }
+    pub(super) fn new(queue: Arc<Queue>, asked_by: AskedBy) -> Self {
+        Self { queue, asked_by, priority: Priority::User }
+    }
+
+    /// Somebody asks for it, for whom what is made counts.
+    pub fn asked_by(mut self, user: UserId, actor: Actor) -> Self {
+        (self.asked_by.user, self.asked_by.actor) = (Some(user), Some(actor));
+        self
+    }
+
+    /// What the entity says of itself was changed, of which its site need not know.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn note_change(&self, connection: &mut DbConnection, entity: &Entity) -> Result<(), StoreError> {
+        ledger::accepted(connection, entity, "entity.changed", json!({}), &self.asked_by)
     }
 
     /// On behalf of an operator's command, beside the server.
     pub fn for_commands(policy: Policy) -> Self {
-        Self::new(Arc::new(Queue::new(policy)), None)
+        let asked_by = AskedBy { actor: crate::request::actor(), ..AskedBy::default() };
+        Self::new(Arc::new(Queue::new(policy)), asked_by)
     }
 
     pub(super) fn note_adoption(
@@ -47,7 +68,7 @@ impl Planner {
         entity: &Entity,
         order: &Order,
     ) -> Result<(), StoreError> {
-        ledger::created(connection, entity, order, self.request_id.as_deref())
+        ledger::created(connection, entity, order, &self.asked_by)
     }
 
     /// On behalf of the system itself: it passes those who wait.
@@ -67,7 +88,7 @@ impl Planner {
         };
         let saga =
             NewSaga { blocked_by: last_of_ends(connection, entity, order)?, ..self.saga(name, entity, operation) };
-        ledger::created(connection, entity, order, self.request_id.as_deref())?;
+        ledger::created(connection, entity, order, &self.asked_by)?;
         saga::insert(connection, &saga)?;
         intent::insert(connection, order.tag(), entity.id, saga.id, &entity.site)
     }
@@ -83,6 +104,7 @@ impl Planner {
         action: PowerAction,
     ) -> Result<(), StoreError> {
         let parameters = to_parameters(entity.id, &action)?;
+        ledger::accepted(connection, entity, "entity.action", json!({ "asked": action }), &self.asked_by)?;
         let saga = NewSaga { parameters, ..self.saga(power::NAME, entity, Operation::Power) };
         saga::insert(connection, &saga)?;
         entity::set_message(connection, entity.id, Some(action.announcement()))
@@ -105,8 +127,10 @@ impl Planner {
         let plan = change::Plan { change, state: entity.state.as_str().to_owned(), before, taken: Some(taken) };
         let parameters = to_parameters(entity.id, &plan)?;
         if taken != Usage::default() {
-            ledger::take_instead(connection, entity, wanted, self.request_id.as_deref())?;
+            ledger::take_instead(connection, entity, wanted, &self.asked_by)?;
         }
+        let asked = json!({ "asked": announcement });
+        ledger::accepted(connection, entity, "entity.action", asked, &self.asked_by)?;
         saga::insert(connection, &NewSaga { parameters, ..self.saga(change::NAME, entity, Operation::Change) })?;
         entity::set_message(connection, entity.id, Some(announcement))
     }
@@ -122,6 +146,8 @@ impl Planner {
         order: &SaveOrder,
     ) -> Result<(), StoreError> {
         let parameters = to_parameters(entity.id, order)?;
+        let asked = json!({ "asked": "save", "appliance": order.appliance.name });
+        ledger::accepted(connection, entity, "entity.action", asked, &self.asked_by)?;
         saga::insert(connection, &NewSaga { parameters, ..self.saga(save::NAME, entity, Operation::Save) })?;
         entity::set_message(connection, entity.id, Some("the disk is to be saved"))
     }
@@ -147,8 +173,9 @@ impl Planner {
     fn plan_removal_of_one(&self, connection: &mut DbConnection, entity: &Entity) -> Result<(), StoreError> {
         let cancelled = cancel_all(connection, entity.id)?;
         entity::request_removal(connection, entity.id)?;
+        ledger::accepted(connection, entity, "entity.removal", json!({}), &self.asked_by)?;
         if cancelled.last.is_none() && cancelled.never_made && removal::is_alone(connection, entity)? {
-            return removal::forget(connection, entity, self.request_id.as_deref());
+            return removal::forget(connection, entity, self.asked_by.request_id.as_deref());
         }
         let saga = self.saga(removal::NAME, entity, Operation::Remove);
         // What was accepted to go, goes, however long it waits.
@@ -167,7 +194,7 @@ impl Planner {
             operation: operation.as_str(),
             priority: if is_internal { PRIORITY_INTERNAL } else { PRIORITY_USER },
             expires_at: if is_internal { None } else { self.queue.expiry(&entity.site, operation) },
-            request_id: self.request_id.clone(),
+            request_id: self.asked_by.request_id.clone(),
         }
     }
 }

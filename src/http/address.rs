@@ -13,7 +13,10 @@ use actix_web::{
 };
 
 use super::plain;
-use crate::config::{Config, Network, is_host};
+use crate::{
+    config::{Config, Network, is_host},
+    request::came_from,
+};
 
 /// Names and proxies that are believed.
 #[derive(Debug, Clone)]
@@ -73,7 +76,8 @@ impl Addresses {
 
     fn named<'a>(&self, headers: &'a HeaderMap, peer: Option<SocketAddr>) -> (Option<&'a str>, Option<&'a str>) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let forwarded = |name| self.trusts(peer).then(|| text(name)).flatten().map(last).filter(|text| !text.is_empty());
+        let forwarded =
+            |name| self.trusts(peer).then(|| text(name)).flatten().map(last).filter(|text| !text.is_empty());
         let host = forwarded("x-forwarded-host").or_else(|| text("host"));
         (host.filter(|host| !host.is_empty()), forwarded("x-forwarded-proto"))
     }
@@ -113,6 +117,9 @@ pub async fn by_name<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let watches = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
     let addresses = request.app_data::<web::Data<Addresses>>();
+    if let Some(addresses) = addresses {
+        came_from(addresses.client(request.request()).to_string());
+    }
     if let Some(Err(misdirected)) = addresses.filter(|_| !watches).map(|addresses| addresses.base(request.request())) {
         let answer = plain(StatusCode::MISDIRECTED_REQUEST, format!("{misdirected}\n"));
         return Ok(request.into_response(answer).map_into_right_body());
@@ -172,7 +179,8 @@ mod tests {
         for host in ["127.0.0.1:8787", "localhost:1", "[::1]:8787", "LOCALHOST"] {
             assert!(base(&plain, "127.0.0.1:1", &[("host", host)]).is_some(), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost", "localhost/x", "[::2]"]
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost", "localhost/x", "[::2]"]
         {
             assert_eq!(base(&plain, "127.0.0.1:1", &[("host", host)]), None, "{host}");
         }

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn rocci_hears_of_keystone_alone() {
-        for agent in ["rOCCI HTTPClient 4.0.0", "rOCCI-core/5.0.4 rOCCI-api/5.0.0 OCCI/1.1 ruby-x86_64-linux/2.3.1p112"] {
+        for agent in ["rOCCI HTTPClient 4.0.0", "rOCCI-core/5.0.4 rOCCI-api/5.0.0 OCCI/1.1 ruby-x86_64-linux/2.3.1p112"]
+        {
             assert_eq!(challenges(agent), ["Keystone uri='https://broker.example/keystone/v2.0'"]);
         }
     }

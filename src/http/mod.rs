@@ -11,6 +11,7 @@ mod login;
 mod metrics;
 mod occi;
 mod principal;
+mod quota;
 mod request_id;
 mod tls;
 
@@ -144,6 +145,7 @@ impl Shared {
             .configure(login::routes)
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
+            .route("/quota", web::route().to(quota::door))
             .route("/events", web::route().to(events::door))
             .route("/metrics", web::route().to(metrics::door))
             .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))

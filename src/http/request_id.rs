@@ -9,11 +9,12 @@ use actix_web::{
     error::InternalError,
     http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
+    web,
 };
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
-use super::metrics;
+use super::{Addresses, metrics};
 use crate::request;
 
 /// Where the id travels, in requests and in all answers.
@@ -45,7 +46,14 @@ pub async fn follow(
         milliseconds = field::Empty,
     );
     let begun = Instant::now();
-    let outcome = request::scope(id.as_str(), next.call(request)).instrument(span.clone()).await;
+    let from = request.app_data::<web::Data<Addresses>>().map(|addresses| addresses.client(request.request()));
+    let serve = async {
+        if let Some(from) = from {
+            request::came_from(from.to_string());
+        }
+        next.call(request).await
+    };
+    let outcome = request::scope(id.as_str(), serve).instrument(span.clone()).await;
     let header = HeaderValue::from_str(&id);
     let (status, outcome) = match outcome {
         Ok(mut response) => {

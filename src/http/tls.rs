@@ -46,7 +46,8 @@ pub fn config(tls: &TlsConfig) -> Result<Option<ServerConfig>, TlsError> {
     if chain.is_empty() {
         return Err(wrong("certificate", certificate, "there is no certificate in PEM in it".into()));
     }
-    let mode = File::open(key).and_then(|file| file.metadata()).map_err(|error| wrong("key", key, error.to_string()))?;
+    let mode =
+        File::open(key).and_then(|file| file.metadata()).map_err(|error| wrong("key", key, error.to_string()))?;
     if mode.mode() & 0o007 != 0 {
         return Err(wrong("key", key, "everybody may read it or write to it; run `chmod o-rwx` on it".into()));
     }

@@ -71,9 +71,10 @@ impl UserCode {
             getrandom::fill(&mut bytes)?;
             // 240 is the largest multiple of 20 in a byte: above it, some letters would come more often.
             let mut even = bytes.iter().filter(|byte| **byte < 240);
-            if letters.iter_mut().all(|letter| {
-                even.next().map(|byte| *letter = LETTERS[usize::from(byte % 20)]).is_some()
-            }) {
+            if letters
+                .iter_mut()
+                .all(|letter| even.next().map(|byte| *letter = LETTERS[usize::from(byte % 20)]).is_some())
+            {
                 return Ok(Self(letters));
             }
         }

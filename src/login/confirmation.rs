@@ -18,11 +18,7 @@ use super::{
     sealed,
     secret::Secret,
 };
-use crate::store::{
-    Db, StoreError, confirmation,
-    member::UserId,
-    user,
-};
+use crate::store::{Db, StoreError, confirmation, member::UserId, user};
 
 /// See [`Pace`].
 const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_secs(5);

@@ -40,7 +40,11 @@ impl Credentials {
 
     /// A token without a name.
     pub fn bare(token: &str) -> Option<Self> {
-        (!token.is_empty() && token.len() <= LONGEST).then(|| Self { user: None, secret: token.to_owned(), project: None })
+        (!token.is_empty() && token.len() <= LONGEST).then(|| Self {
+            user: None,
+            secret: token.to_owned(),
+            project: None,
+        })
     }
 
     fn from_authorization(header: &str) -> Option<Self> {

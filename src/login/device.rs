@@ -178,9 +178,7 @@ pub async fn poll(db: &Db, code: &Code) -> Result<HandedOut, NotHandedOut> {
         return Err(NotHandedOut::Void("there is no such device code, or its token was handed out already"));
     }
     match db.write(move |connection| device::poll(connection, &hash, Timestamp::now())).await? {
-        Polled::Unknown => {
-            Err(NotHandedOut::Void("there is no such device code, or its token was handed out already"))
-        }
+        Polled::Unknown => Err(NotHandedOut::Void("there is no such device code, or its token was handed out already")),
         Polled::Expired => Err(NotHandedOut::Expired),
         Polled::Pending => Err(NotHandedOut::Pending),
         Polled::SlowDown(seconds) => Err(NotHandedOut::SlowDown(seconds)),

@@ -64,11 +64,7 @@ pub fn ensure(connection: &mut DbConnection) -> Result<UserId, StoreError> {
     for (role, place) in [(Role::FederationAdmin, Place::Federation), (Role::Manager, Place::Project(project))] {
         if !held.iter().any(|grant| grant.role == role && grant.place == place) {
             let reason = REASON.to_owned();
-            grant::put(
-                connection,
-                admin,
-                &Grant { role, place, origin: Origin::Operator, reason, expires_at: None },
-            )?;
+            grant::put(connection, admin, &Grant { role, place, origin: Origin::Operator, reason, expires_at: None })?;
         }
     }
     Ok(admin)

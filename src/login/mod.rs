@@ -12,7 +12,10 @@ pub mod local_admin;
 pub mod local_path;
 pub mod loopback;
 pub mod mapping;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod membership;
 mod name;
+pub mod operator;
 pub mod password;
 pub mod people;
 pub mod provider;
@@ -30,11 +33,16 @@ use uuid::Uuid;
 pub use credentials::Credentials;
 pub use people::Rules;
 pub use rights::{Right, Rights, Role, Scope, UnknownName};
-pub use token::{AppToken, issue};
+#[cfg(test)]
+pub use token::issue;
+pub use token::{AppToken, Issue, issue_as, revoke};
 
 #[cfg(test)]
 use crate::store::Db;
-use crate::store::member::{ProjectId, UserId};
+use crate::{
+    request::{self, Actor},
+    store::member::{ProjectId, UserId},
+};
 
 /// Who asks, and for which project.
 #[derive(Debug, Clone)]
@@ -52,6 +60,14 @@ pub struct Principal {
     pub by: Proof,
 }
 
+impl Principal {
+    /// Who they are, for the event log.
+    pub fn actor(&self) -> Actor {
+        let (user, from) = (self.user_name.clone(), request::address());
+        Actor { user, user_id: Some(self.user.0), from, by: self.by.to_string() }
+    }
+}
+
 /// By what somebody has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(dead_code, reason = "as above")]
@@ -62,6 +78,16 @@ pub enum Proof {
     Session,
     /// An access token of the provider of this name.
     Provider(String),
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(id) => write!(f, "token {id}"),
+            Self::Session => f.write_str("session"),
+            Self::Provider(name) => write!(f, "provider {name}"),
+        }
+    }
 }
 
 /// Finds out who presents these credentials, as the doors do.

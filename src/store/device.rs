@@ -204,10 +204,7 @@ pub fn poll(connection: &mut DbConnection, device_code_hash: &str, now: Timestam
             let too_soon = soonest.is_some_and(|soonest| now < soonest);
             let interval = if too_soon { (interval + SLOWER).min(SLOWEST) } else { interval };
             diesel::update(this)
-                .set((
-                    device_requests::polled_at.eq(Some(now.0)),
-                    device_requests::interval_seconds.eq(interval),
-                ))
+                .set((device_requests::polled_at.eq(Some(now.0)), device_requests::interval_seconds.eq(interval)))
                 .execute(connection)?;
             Ok(if too_soon { Polled::SlowDown(interval) } else { Polled::Pending })
         }

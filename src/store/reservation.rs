@@ -88,7 +88,7 @@ const AMOUNTS: (
     reservations::addresses,
 );
 
-/// Reserves for a new entity. The caller records the event with the same usage.
+/// Reserves for a new entity, which counts for the user too, if one is named. The caller records the event with the same usage.
 ///
 /// # Errors
 /// Something is reserved for it already; the database failed.
@@ -96,12 +96,14 @@ pub fn make(
     connection: &mut DbConnection,
     entity: EntityId,
     project: ProjectId,
+    user: Option<UserId>,
     site: &str,
     usage: Usage,
 ) -> Result<(), StoreError> {
     let row = (
         reservations::entity_id.eq(entity.to_string()),
         reservations::project_id.eq(project.0.to_string()),
+        reservations::user_id.eq(user.map(|user| user.0.to_string())),
         reservations::site.eq(site),
         reservations::machines.eq(usage.machines),
         reservations::cores.eq(usage.cores),
@@ -138,10 +140,49 @@ pub fn change(connection: &mut DbConnection, entity: EntityId, usage: Usage) -> 
 /// # Errors
 /// The database failed.
 pub fn release(connection: &mut DbConnection, entity: EntityId) -> Result<Usage, StoreError> {
-    let Some(before) = lock(connection, entity)? else { return Ok(Usage::default()) };
+    let before = lock(connection, entity)?.unwrap_or_default();
     let row = reservations::table.filter(reservations::entity_id.eq(entity.to_string()));
     on_either!(connection, either => diesel::delete(row).execute(either))?;
     Ok(before.negative())
+}
+
+/// Gives everything back for now, and answers what that was, negative. Whose it was stays known, for [`resume`]. The
+/// caller records the event with what is answered.
+///
+/// # Errors
+/// The database failed.
+pub fn put_aside(connection: &mut DbConnection, entity: EntityId) -> Result<Usage, StoreError> {
+    change(connection, entity, Usage::default())
+}
+
+/// Reserves again for what was put aside, for the user whose it was; for what is not known, for nobody. The caller
+/// records the event with the same usage.
+///
+/// # Errors
+/// Something is reserved for it; the database failed.
+pub fn resume(
+    connection: &mut DbConnection,
+    entity: EntityId,
+    project: ProjectId,
+    site: &str,
+    usage: Usage,
+) -> Result<(), StoreError> {
+    let user = owner(connection, entity)?;
+    if lock(connection, entity)?.is_none() {
+        release(connection, entity)?;
+    }
+    make(connection, entity, project, user, site, usage)
+}
+
+/// The user for whom the entity counts.
+///
+/// # Errors
+/// The database failed.
+pub fn owner(connection: &mut DbConnection, entity: EntityId) -> Result<Option<UserId>, StoreError> {
+    let query =
+        reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(reservations::user_id);
+    let found: Option<Option<String>> = on_either!(connection, either => query.get_result(either).optional())?;
+    found.flatten().map(|user| parse_id("reservations", &user).map(UserId)).transpose()
 }
 
 /// What is reserved for the entity.
@@ -150,7 +191,8 @@ pub fn release(connection: &mut DbConnection, entity: EntityId) -> Result<Usage,
 /// The database failed.
 pub fn of_entity(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
     let query = reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(AMOUNTS);
-    Ok(on_either!(connection, either => query.get_result(either).optional())?)
+    let found: Option<Usage> = on_either!(connection, either => query.get_result(either).optional())?;
+    Ok(found.filter(|usage| *usage != Usage::default()))
 }
 
 /// What is reserved for the entity, which nobody else changes until the transaction ends.
@@ -159,11 +201,13 @@ pub fn of_entity(connection: &mut DbConnection, entity: EntityId) -> Result<Opti
 /// The database failed.
 pub fn lock(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
     let query = reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(AMOUNTS);
-    Ok(match connection {
+    let found: Option<Usage> = match connection {
         DbConnection::Postgres(connection) => query.for_update().get_result(connection).optional()?,
         // Who writes there writes alone.
         DbConnection::Sqlite(connection) => query.get_result(connection).optional()?,
-    })
+    };
+    // What was put aside takes nothing.
+    Ok(found.filter(|usage| *usage != Usage::default()))
 }
 
 /// What the project takes at present, or one of its members alone.
@@ -201,7 +245,8 @@ pub fn by_project(connection: &mut DbConnection) -> Result<Vec<(ProjectId, Usage
         (sum("machines"), sum("cores"), sum("memory_mib"), sum("disk_bytes"), sum("addresses")),
     ));
     let rows: Vec<(String, Usage)> = on_either!(connection, either => query.load(either))?;
-    rows.into_iter().map(|(project, usage)| Ok((ProjectId(parse_id("reservations", &project)?), usage))).collect()
+    let taking = rows.into_iter().filter(|(_, usage)| *usage != Usage::default());
+    taking.map(|(project, usage)| Ok((ProjectId(parse_id("reservations", &project)?), usage))).collect()
 }
 
 /// What is reserved for every entity.

@@ -79,7 +79,8 @@ async fn the_third_version_gives_shows_and_revokes_tokens() {
     let server = home.serve();
     let listed = server.get("/keystone/").await;
     assert_eq!(listed.status, StatusCode::MULTIPLE_CHOICES);
-    let ids: Vec<_> = json_of(&listed)["versions"]["values"].as_array().unwrap().iter().map(|v| v["id"].clone()).collect();
+    let ids: Vec<_> =
+        json_of(&listed)["versions"]["values"].as_array().unwrap().iter().map(|v| v["id"].clone()).collect();
     assert_eq!(ids, ["v3.14", "v2.0"]);
 
     let id = token.split('_').nth(1).unwrap();
@@ -88,8 +89,7 @@ async fn the_third_version_gives_shows_and_revokes_tokens() {
         json!({"auth": {"identity": {"methods": ["application_credential"],
             "application_credential": {"id": id, "secret": secret}}}})
     };
-    let by_token =
-        |token: &str| json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}});
+    let by_token = |token: &str| json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}});
     let mut scoped = password("ann", &token);
     scoped["auth"]["scope"] = json!({"project": {"name": "class-3b", "domain": {"name": "Default"}}});
     let mut given = Vec::new();
@@ -104,7 +104,14 @@ async fn the_third_version_gives_shows_and_revokes_tokens() {
     }
     // One token for another, of no longer life.
     let answer = post(&server, "/keystone/v3/auth/tokens", &by_token(&given[0])).await;
-    let first = send(&server, "GET", "/keystone/v3/auth/tokens", &[("X-Auth-Token", &given[0]), ("X-Subject-Token", &given[0])], None).await;
+    let first = send(
+        &server,
+        "GET",
+        "/keystone/v3/auth/tokens",
+        &[("X-Auth-Token", &given[0]), ("X-Subject-Token", &given[0])],
+        None,
+    )
+    .await;
     assert_eq!(json_of(&answer)["token"]["expires_at"], json_of(&first)["token"]["expires_at"]);
 
     for body in [

@@ -144,7 +144,8 @@ pub async fn logout(args: LogoutArgs) -> anyhow::Result<()> {
 /// Somebody else's words, for a terminal: nothing that would move its cursor or turn the direction of writing.
 fn printable(text: &str, most: usize) -> String {
     let is_odd = |c: &char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     text.chars().filter(|c| !is_odd(c)).take(most).collect()
 }

@@ -83,8 +83,9 @@ impl Server {
     /// The server at this address, which must be `https` unless it is on this very computer.
     pub async fn find(url: &str) -> anyhow::Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
-        let rule = AddressRule::of_issuer(&url, true)
-            .map_err(|_| anyhow::anyhow!("{}: a server's address is https://…, without a query", printable(&url, 80)))?;
+        let rule = AddressRule::of_issuer(&url, true).map_err(|_| {
+            anyhow::anyhow!("{}: a server's address is https://…, without a query", printable(&url, 80))
+        })?;
         let web = Web::new().map_err(anyhow::Error::msg)?;
         let place = format!("{url}/.well-known/oauth-authorization-server");
         let request = Request::get(&place).header("accept", "application/json").body(Vec::new())?;

@@ -124,9 +124,11 @@ impl Wallet {
     /// Changes the file as a whole or not at all; of two programs at once, one waits.
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Login>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let shown = self.directory.display();
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).with_context(|| {
-            format!("cannot make the directory {shown}")
-        })?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
+            .with_context(|| format!("cannot make the directory {shown}"))?;
         let private = |path: &Path| OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
         let lock = private(&self.directory.join("logins.lock")).with_context(|| format!("cannot write in {shown}"))?;
         lock.lock()?;

@@ -6,10 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     http::login::{Session, Trouble},
-    login::{
-        Right, Rights,
-        account::MOST_DAYS,
-    },
+    login::{Right, Rights, account::MOST_DAYS},
     store::{
         Db,
         live_member::{self, LiveMember},
@@ -88,8 +85,7 @@ impl Chosen {
         let wrong = |what: String| Trouble::new(StatusCode::BAD_REQUEST, what, "Go back and choose again.");
         let project = ProjectId(self.project.ok_or_else(|| wrong("No project was chosen.".into()))?);
         let ticked = [(&self.read, Right::Read), (&self.operate, Right::Operate), (&self.manage, Right::Manage)];
-        let ticked: Rights =
-            ticked.into_iter().filter(|(tick, _)| tick.is_some()).map(|(_, right)| right).collect();
+        let ticked: Rights = ticked.into_iter().filter(|(tick, _)| tick.is_some()).map(|(_, right)| right).collect();
         let rights = ticked.and(asked).and(live.rights_in(project));
         if rights.is_empty() {
             return Err(wrong("Nothing would be allowed: tick something that you may do in this project.".into()));

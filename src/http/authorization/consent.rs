@@ -47,7 +47,8 @@ fn asked(fields: &Fields, issuer: &str) -> Result<Agreed, Unfit> {
         Unfit::Page(Trouble::new(StatusCode::BAD_REQUEST, what, next))
     };
     // Before these two are known to be good, nothing goes anywhere.
-    let redirect_uri = fields.need("redirect_uri").map_err(|refusal| odd(format!("The program is at fault: {refusal}.")));
+    let redirect_uri =
+        fields.need("redirect_uri").map_err(|refusal| odd(format!("The program is at fault: {refusal}.")));
     let redirect_uri = redirect_uri?.parse().map_err(|error| odd(format!("The program is at fault: {error}.")))?;
     let state = fields.get("state").unwrap_or_default();
     if state.len() > LONGEST_STATE || !state.bytes().all(|byte| byte.is_ascii_graphic()) {

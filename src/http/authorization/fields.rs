@@ -31,9 +31,8 @@ impl Fields {
         if fields.len() > MOST {
             return Err(Refusal::request(&format!("a request has at most {MOST} fields")));
         }
-        let is_repeated = |(at, (name, _)): (usize, &(String, String))| {
-            fields.iter().skip(at + 1).any(|(other, _)| other == name)
-        };
+        let is_repeated =
+            |(at, (name, _)): (usize, &(String, String))| fields.iter().skip(at + 1).any(|(other, _)| other == name);
         if fields.iter().enumerate().any(is_repeated) {
             return Err(Refusal::request("a field is there more than once"));
         }

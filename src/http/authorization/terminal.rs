@@ -3,11 +3,7 @@ use serde_json::json;
 
 use super::{Limits, TERMINAL_PAGE, fields::Fields, refusal::Refusal, wish::Wish};
 use crate::{
-    http::{
-        Addresses, Doors,
-        address::base_of,
-        limit::neighbourhood,
-    },
+    http::{Addresses, Doors, address::base_of, limit::neighbourhood},
     login::device::{self, INTERVAL, WAITS},
 };
 

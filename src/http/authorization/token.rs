@@ -3,7 +3,10 @@ use serde_json::json;
 
 use super::{Limits, fields::Fields, refusal::Refusal};
 use crate::{
-    http::{Addresses, Doors, limit::{TooOften, neighbourhood}},
+    http::{
+        Addresses, Doors,
+        limit::{TooOften, neighbourhood},
+    },
     login::{code::Code, device},
     request::came_from,
 };

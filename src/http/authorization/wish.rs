@@ -19,7 +19,9 @@ impl Wish {
         }
         let rights = match fields.get("scope") {
             None => [Right::Read, Right::Operate].into_iter().collect(),
-            Some(scope) => scope.parse::<Rights>().map_err(|error| Refusal::new("invalid_scope", &error.to_string()))?,
+            Some(scope) => {
+                scope.parse::<Rights>().map_err(|error| Refusal::new("invalid_scope", &error.to_string()))?
+            }
         };
         if rights.is_empty() {
             return Err(Refusal::new("invalid_scope", "scope names read, operate or manage"));

@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::stream::{Follower, Stream};
 use super::{
-    challenge,
     address::base_of,
+    challenge,
     occi::Failure,
     principal::{self, Shown},
 };
-use crate::login::gate::Gate;
 use crate::broker::{Broker, BrokerError, EventsRead};
+use crate::login::gate::Gate;
 
 /// So many events are read at once.
 const PAGE: i64 = 256;

@@ -52,12 +52,7 @@ pub async fn exchange(asked: &Asked<'_>, shown: &Shown, scope: &Scope) -> Result
 }
 
 /// A token for somebody who is known.
-pub async fn scoped(
-    asked: &Asked<'_>,
-    mut known: Known,
-    scope: &Scope,
-    method: &'static str,
-) -> Result<Token, Fault> {
+pub async fn scoped(asked: &Asked<'_>, mut known: Known, scope: &Scope, method: &'static str) -> Result<Token, Fault> {
     // Whom a provider vouches for may go from one project to another; an app token has one.
     if matches!((&known.stands_for, scope), (StandsFor::Provider(..), Scope::Project(_) | Scope::Nowhere)) {
         known.project = None;

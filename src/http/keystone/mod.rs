@@ -13,11 +13,9 @@ use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 use futures_util::StreamExt;
 
 use self::fault::Fault;
-use crate::{
-    login::{
-        Credentials,
-        gate::{Gate, Known},
-    },
+use crate::login::{
+    Credentials,
+    gate::{Gate, Known},
 };
 
 /// No request is longer, in bytes.
@@ -52,11 +50,7 @@ impl Asked<'_> {
 }
 
 /// The door, for everything below its path.
-pub async fn door(
-    request: HttpRequest,
-    gate: web::Data<Gate>,
-    payload: web::Payload,
-) -> HttpResponse {
+pub async fn door(request: HttpRequest, gate: web::Data<Gate>, payload: web::Payload) -> HttpResponse {
     let base = super::address::base_of(&request);
     let asked = Asked { request: &request, gate: &gate, base: base.clone() };
     lead(&asked, payload).await.unwrap_or_else(|fault| fault.response(&base))

@@ -16,7 +16,10 @@ use crate::{
         Right, Rights,
         account::{self, Account, AccountError, MOST_DAYS, TokenRequest},
     },
-    store::{member::{ProjectId, Standing}, session},
+    store::{
+        member::{ProjectId, Standing},
+        session,
+    },
 };
 
 #[derive(Template)]

@@ -89,7 +89,11 @@ mod tests {
             "https://broker.example:8443/",
         ] {
             assert_eq!(check(&[("origin", origin)]), Err(Forged::Origin), "{origin}");
-            assert_eq!(check(&[("origin", origin), ("sec-fetch-site", "same-origin")]), Err(Forged::Origin), "{origin}");
+            assert_eq!(
+                check(&[("origin", origin), ("sec-fetch-site", "same-origin")]),
+                Err(Forged::Origin),
+                "{origin}"
+            );
         }
         for site in ["cross-site", "same-site", "none", ""] {
             assert_eq!(check(&[("sec-fetch-site", site)]), Err(Forged::Origin), "{site}");

@@ -49,9 +49,12 @@ pub async fn leave(
     }
     let shell = Shell { onward: onward.clone(), request_id: crate::request::current(), ..Shell::default() };
     let (next, link) = match &onward {
-        Some(onward) => ("Now you are led to where you have signed in, to sign out there too.", (onward.as_str(), "Go on")),
+        Some(onward) => {
+            ("Now you are led to where you have signed in, to sign out there too.", (onward.as_str(), "Go on"))
+        }
         None => ("You can close this page.", ("/login", "Sign in again")),
     };
-    let response = notice(shell, StatusCode::OK, "You are signed out", "Your session here has ended.", next, Some(link));
+    let response =
+        notice(shell, StatusCode::OK, "You are signed out", "Your session here has ended.", next, Some(link));
     Ok(with_cookie(response, &cookie::clear(cookie::SESSION)))
 }

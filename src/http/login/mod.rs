@@ -7,11 +7,13 @@ mod cookie;
 mod entering;
 mod figures;
 mod forgery;
+mod invitation;
 mod link;
 mod local;
 mod logout;
 mod page;
 mod provider;
+mod requests;
 mod style;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,11 @@ mod visitor;
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
-use actix_web::{HttpResponse, ResponseError, guard, http::{Method, StatusCode, header}, web};
+use actix_web::{
+    HttpResponse, ResponseError, guard,
+    http::{Method, StatusCode, header},
+    web,
+};
 
 #[allow(unused_imports, reason = "for pages of other rooms")]
 pub use self::{
@@ -115,7 +121,18 @@ pub fn routes(server: &mut web::ServiceConfig) {
         .service(at("/account/tokens").route(web::post().to(account::make_token)))
         .service(at("/account/tokens/{id}/revoke").route(web::post().to(account::revoke_token)))
         .service(at("/account/sessions/end").route(web::post().to(account::end_other_sessions)))
-        .service(web::resource(["/login/{tail:.*}", "/account/{tail:.*}"]).to(async || Trouble::nowhere().error_response()));
+        .service(
+            at("/invitation/{secret}").route(reading().to(invitation::show)).route(web::post().to(invitation::accept)),
+        )
+        .service(at("/invitations").route(web::post().to(invitation::make)))
+        .service(at("/invitations/{id}/revoke").route(web::post().to(invitation::revoke)))
+        .service(at("/register").route(reading().to(requests::show_form)).route(web::post().to(requests::ask)))
+        .service(at("/registrations").route(reading().to(requests::show)))
+        .service(at("/registrations/{id}/approve").route(web::post().to(requests::approve)))
+        .service(at("/registrations/{id}/refuse").route(web::post().to(requests::refuse)))
+        .service(
+            web::resource(["/login/{tail:.*}", "/account/{tail:.*}"]).to(async || Trouble::nowhere().error_response()),
+        );
 }
 
 /// Whether somebody has typed the server's name into a browser: they do not want to read OCCI.

@@ -190,15 +190,21 @@ fn refused(error: &ProviderError) -> Trouble {
             return Trouble::new(StatusCode::NOT_FOUND, "Nobody signs in there.", "Choose from the list.")
                 .with_link("/login", "Sign in");
         }
-        ProviderError::Refused { .. } => {
-            (StatusCode::FORBIDDEN, "You were not signed in, because the place where you have an account said no.", "Try again; if it says no again, ask those who have given you the account.")
-        }
-        error if error.is_passing() => {
-            (StatusCode::SERVICE_UNAVAILABLE, "The place where you have your account does not answer at present.", "Try again in a few minutes.")
-        }
-        _ => {
-            (StatusCode::BAD_GATEWAY, "The place where you have your account has given an answer that cannot be believed.", "Try again. If it stays so, show this page to the operator of this server.")
-        }
+        ProviderError::Refused { .. } => (
+            StatusCode::FORBIDDEN,
+            "You were not signed in, because the place where you have an account said no.",
+            "Try again; if it says no again, ask those who have given you the account.",
+        ),
+        error if error.is_passing() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The place where you have your account does not answer at present.",
+            "Try again in a few minutes.",
+        ),
+        _ => (
+            StatusCode::BAD_GATEWAY,
+            "The place where you have your account has given an answer that cannot be believed.",
+            "Try again. If it stays so, show this page to the operator of this server.",
+        ),
     };
     // Its words are for those who can do something about it, and say nothing secret.
     Trouble::new(status, format!("{what} ({error})"), next).with_link("/login", "Sign in")

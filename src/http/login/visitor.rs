@@ -18,7 +18,10 @@ use crate::{
     http::address::Addresses,
     login::{Principal, Proof, Role, Scope, gate::GateError, local_path::LocalPath, unguessable::Unguessable},
     request,
-    store::{member::Standing, session::{self, LiveSession}},
+    store::{
+        member::Standing,
+        session::{self, LiveSession},
+    },
 };
 
 /// A form that a stranger was shown can be sent for so many seconds.
@@ -135,6 +138,7 @@ impl Session {
     pub async fn of(request: &HttpRequest, doors: &Doors) -> Result<Option<Self>, crate::store::StoreError> {
         let Some(hash) = cookie_hash(request) else { return Ok(None) };
         let Some(live) = session::find_live(&doors.db, &hash).await? else { return Ok(None) };
+        request::sent_by(&live.user_name, Some(live.user.0), Proof::Session.to_string());
         if !doors.confirmations.keep(live.user).await {
             return Ok(Some(Self { hash, live }));
         }
@@ -205,8 +209,8 @@ pub async fn by_session(request: &HttpRequest) -> Result<Option<Principal>, Gate
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let base = addresses.base(request).map_err(|misdirected| GateError::Refused(misdirected.to_string()))?;
         let sent = request.headers().get(forgery::HEADER).and_then(|sent| sent.to_str().ok()).unwrap_or_default();
-        let checked = forgery::check_origin(request, &base)
-            .and_then(|()| forgery::check_token(&doors.secret, &hash, sent));
+        let checked =
+            forgery::check_origin(request, &base).and_then(|()| forgery::check_token(&doors.secret, &hash, sent));
         checked.map_err(|forged| {
             GateError::Refused(format!(
                 "{forged}; with a session's cookie, whatever changes something needs {}; programs use a token",

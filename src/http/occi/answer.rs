@@ -41,7 +41,11 @@ impl Failure {
 
     pub fn response(self, media: MediaType, mode: Mode) -> HttpResponse {
         let (status, message) = match &self {
-            Self::Unauthenticated => (401, "a token is needed, and this is none: `tombolo login` gets one, `tombolo token create` makes one".to_owned()),
+            Self::Unauthenticated => (
+                401,
+                "a token is needed, and this is none: `tombolo login` gets one, `tombolo token create` makes one"
+                    .to_owned(),
+            ),
             Self::NotAllowed(methods) => (405, format!("not here; allowed are {methods}")),
             Self::Status(status, message) => (*status, message.clone()),
             Self::Broker(error) => (status_of(error, mode), error.to_string()),

@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    fn texts(path: &str, claims: Value) -> Option<Vec<String>> {
+    fn texts(path: &str, claims: &Value) -> Option<Vec<String>> {
         ClaimPath::parse(path).unwrap().texts(claims.as_object().unwrap())
     }
 
@@ -78,20 +78,20 @@ mod tests {
             "resource": {"our.client": {"roles": ["x"]}}, "a.b": "whole", "a": {"b": "parts"},
         });
         let some = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(texts("groups", claims.clone()), some(&["a", "b"]));
-        assert_eq!(texts("level", claims.clone()), some(&["3"]));
-        assert_eq!(texts("staff", claims.clone()), some(&["true"]));
-        assert_eq!(texts("realm_access.roles", claims.clone()), some(&["teacher"]));
-        assert_eq!(texts("https://school.example/unit", claims.clone()), some(&["physics"]));
-        assert_eq!(texts("resource.our.client.roles", claims.clone()), some(&["x"]));
-        assert_eq!(texts("a.b", claims.clone()), some(&["whole"]));
-        assert_eq!(texts("group", claims.clone()), None);
-        assert_eq!(texts("groups.a", claims), None);
+        assert_eq!(texts("groups", &claims), some(&["a", "b"]));
+        assert_eq!(texts("level", &claims), some(&["3"]));
+        assert_eq!(texts("staff", &claims), some(&["true"]));
+        assert_eq!(texts("realm_access.roles", &claims), some(&["teacher"]));
+        assert_eq!(texts("https://school.example/unit", &claims), some(&["physics"]));
+        assert_eq!(texts("resource.our.client.roles", &claims), some(&["x"]));
+        assert_eq!(texts("a.b", &claims), some(&["whole"]));
+        assert_eq!(texts("group", &claims), None);
+        assert_eq!(texts("groups.a", &claims), None);
     }
 
     #[test]
     fn what_is_too_long_is_not_compared() {
-        assert_eq!(texts("groups", json!({"groups": ["x".repeat(1025), "y"]})), Some(vec!["y".into()]));
+        assert_eq!(texts("groups", &json!({"groups": ["x".repeat(1025), "y"]})), Some(vec!["y".into()]));
         assert_eq!(ClaimPath::parse(&"a.".repeat(9)), None);
         assert_eq!(ClaimPath::parse(""), None);
     }

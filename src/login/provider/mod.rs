@@ -38,8 +38,8 @@ pub use algorithm::SigningAlgorithm;
 pub use clock::Clock;
 pub use config::ProviderConfig;
 pub use error::ProviderError;
-pub use web::{Web, WebError};
 pub use outcome::{Bearer, Begun, CallbackAnswer, Finished, Listed, LoggedOut, SignedIn, Spent, Unconfirmed};
+pub use web::{Web, WebError};
 
 use crate::login::{identity::Identity, local_path::LocalPath, secret::Secret};
 

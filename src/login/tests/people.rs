@@ -4,9 +4,7 @@ use serde_json::json;
 
 use super::{claims, log, rules, sign_in};
 use crate::{
-    login::{
-        people::{Admitted, Occasion, admit, forget_by_provider},
-    },
+    login::people::{Admitted, Occasion, admit, forget_by_provider},
     store::{
         Db,
         grant::{self, Grant, Origin},

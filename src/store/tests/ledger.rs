@@ -2,7 +2,7 @@
 
 use tokio::task::block_in_place;
 
-use super::{event, idempotency, postgres::Postgres, reservation, schema::Schema};
+use super::{event, idempotency, postgres::Postgres, quota, reservation, schema::Schema};
 use crate::store::Db;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -11,6 +11,7 @@ async fn the_ledger_holds_on_sqlite() {
     let open = |name: &str| Db::open(directory.path().join(name).to_str().unwrap()).unwrap();
     event::the_log_holds(&open("log"), &open("log")).await;
     reservation::usage_is_what_the_log_tells(&open("usage")).await;
+    quota::limits_are_found(&open("quota")).await;
     idempotency::keys_are_taken_once(&open("keys"), &open("keys")).await;
 }
 
@@ -18,10 +19,11 @@ async fn the_ledger_holds_on_sqlite() {
 async fn the_ledger_holds_on_postgresql() {
     let postgres = Postgres::start();
     block_in_place(|| postgres.await_start());
-    let addresses = block_in_place(|| ["log", "usage", "keys"].map(|name| postgres.make_database(name)));
+    let addresses = block_in_place(|| ["log", "usage", "keys", "quota"].map(|name| postgres.make_database(name)));
     let open = |number: usize| block_in_place(|| Db::open(&addresses[number]).unwrap());
     event::the_log_holds(&open(0), &open(0)).await;
     reservation::usage_is_what_the_log_tells(&open(1)).await;
+    quota::limits_are_found(&open(3)).await;
     idempotency::keys_are_taken_once(&open(2), &open(2)).await;
 
     let directory = tempfile::tempdir().unwrap();

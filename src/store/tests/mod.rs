@@ -8,6 +8,7 @@ mod idempotency;
 mod ledger;
 mod migration;
 pub(crate) mod postgres;
+mod quota;
 mod reservation;
 mod schema;
 mod selection;

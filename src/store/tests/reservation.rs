@@ -28,7 +28,7 @@ fn event(project: ProjectId, entity: EntityId, usage: Usage) -> NewEvent {
 async fn make(db: &Db, project: ProjectId, usage: Usage) -> EntityId {
     let entity = EntityId(Uuid::now_v7());
     db.write(move |connection| {
-        reservation::make(connection, entity, project, "lab", usage)?;
+        reservation::make(connection, entity, project, None, "lab", usage)?;
         event::record(connection, &event(project, entity, usage))
     })
     .await
@@ -73,7 +73,7 @@ pub async fn usage_is_what_the_log_tells(db: &Db) {
     assert_eq!(change(db, one, first, Some(machine(1))).await, less);
     assert_eq!(change(db, one, first, Some(machine(1))).await, Usage::default());
     assert_eq!(taken(db).await[&one].cores, 5);
-    let twice = db.write(move |c| reservation::make(c, first, one, "lab", machine(9))).await;
+    let twice = db.write(move |c| reservation::make(c, first, one, None, "lab", machine(9))).await;
     assert!(twice.unwrap_err().is_duplicate());
 
     assert_eq!(change(db, one, second, None).await, machine(4).negative());
@@ -87,7 +87,7 @@ pub async fn usage_is_what_the_log_tells(db: &Db) {
 
 async fn differences_are_named(db: &Db, project: ProjectId) {
     let entity = EntityId(Uuid::now_v7());
-    db.write(move |connection| reservation::make(connection, entity, project, "lab", machine(3))).await.unwrap();
+    db.write(move |connection| reservation::make(connection, entity, project, None, "lab", machine(3))).await.unwrap();
     let verification = verify(db).await;
     assert!(verification.faults.is_empty() && !verification.is_good());
     let [difference] = verification.differences[..] else { panic!("{verification:?}") };

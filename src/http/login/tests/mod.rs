@@ -47,7 +47,6 @@ struct Rig {
     base: String,
     db: Db,
     hostile: Hostile,
-    secret: Secret,
     _shutdown: tokio_util::sync::DropGuard,
     _directory: tempfile::TempDir,
 }
@@ -81,7 +80,7 @@ impl Rig {
         let rooms = Rooms {
             broker: Broker::new(db.clone(), dispatch, &config).unwrap(),
             gate: Gate::new(db.clone(), secret.clone()),
-            doors: Doors::new(db.clone(), providers, secret.clone(), config.login.clone()),
+            doors: Doors::new(db.clone(), providers, secret, config.login.clone()),
             figures: Figures::new(measured::recorder().unwrap().handle(), &config.metrics),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -95,7 +94,7 @@ impl Rig {
             ended.cancelled().await;
             handle.stop(false).await;
         });
-        Self { base, db, hostile, secret, _shutdown: shutdown.drop_guard(), _directory: directory }
+        Self { base, db, hostile, _shutdown: shutdown.drop_guard(), _directory: directory }
     }
 
     fn browser(&self) -> Browser {
