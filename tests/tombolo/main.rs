@@ -15,6 +15,7 @@ mod health;
 mod image;
 mod keystone;
 mod link;
+mod listening;
 mod login;
 mod login_bearer;
 mod login_browser;

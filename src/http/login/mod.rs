@@ -29,7 +29,7 @@ use actix_web::{
 
 #[allow(unused_imports, reason = "for pages of other rooms")]
 pub use self::{
-    page::{Shell, Trouble, dress, notice, page, see_other, with_form_target},
+    page::{Shell, Trouble, dress, notice, page, see_other},
     visitor::{Session, Visitor, by_session, cookie_hash},
 };
 use super::limit::{Limit, TooOften, neighbourhood};

@@ -6,6 +6,7 @@ mod entering;
 mod forgery;
 mod headers;
 mod leaving;
+mod members;
 mod strangers;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
