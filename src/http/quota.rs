@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 use serde_json::json;
 
-use super::{not_allowed, occi::Failure, principal};
+use super::{address::base_of, challenge, not_allowed, occi::Failure, principal};
 use crate::broker::Broker;
 use occi_schema::MediaType;
 
@@ -15,7 +15,11 @@ pub async fn door(request: HttpRequest, broker: web::Data<Broker>) -> HttpRespon
     }
     match show(&request, &broker).await {
         Ok(response) => response,
-        Err(failure) => failure.response(MediaType::TextPlain, broker.mode()),
+        Err(failure) => {
+            let mut response = failure.response(MediaType::TextPlain, broker.mode());
+            challenge::put(&mut response, &request, &base_of(&request));
+            response
+        }
     }
 }
 

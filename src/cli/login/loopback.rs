@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use subtle::ConstantTimeEq;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use url::Url;
 
 use super::{
     browser, printable,
@@ -35,8 +36,28 @@ const DONE: &str = "You are signed in. You can close this page and go back to yo
 const REFUSED: &str = "You are not signed in. You can close this page and go back to your terminal.";
 const ODD: &str = "This is not what was waited for.";
 
+/// A socket to which a browser is to come back.
+pub struct Socket {
+    /// The page on which the person agrees.
+    pub page: Url,
+    listener: TcpListener,
+    redirect_uri: String,
+    client: String,
+    state: Code,
+    verifier: Code,
+}
+
 /// Opens a browser, and waits until it comes back.
 pub async fn ask(server: &Server, rights: Rights, opens_browser: bool) -> anyhow::Result<Granted> {
+    let socket = open(server, rights).await?;
+    let is_open = opens_browser && browser::open(socket.page.as_str());
+    eprintln!("{} {}", if is_open { "Your browser shows" } else { "Open" }, socket.page);
+    eprintln!("Waiting until you have agreed there …  (no browser on this computer? use --device)");
+    socket.wait(server).await
+}
+
+/// Opens the socket.
+pub async fn open(server: &Server, rights: Rights) -> anyhow::Result<Socket> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
     let listener = listener.context("no socket can be opened for the browser to come back to; use --device")?;
     let redirect_uri = format!("http://127.0.0.1:{}/", listener.local_addr()?.port());
@@ -51,24 +72,27 @@ pub async fn ask(server: &Server, rights: Rights, opens_browser: bool) -> anyhow
         ("code_challenge_method", "S256"),
         ("scope", &scope),
     ])?;
-    let is_open = opens_browser && browser::open(page.as_str());
-    eprintln!("{} {page}", if is_open { "Your browser shows" } else { "Open" });
-    eprintln!("Waiting until you have agreed there …  (no browser on this computer? use --device)");
-    let waiting = answer(&listener, &state, server.issuer());
-    let code = match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(code) => code?,
-        Err(_) => bail!("nobody has agreed in time; begin anew"),
-    };
-    let granted = server
-        .token(&[
+    Ok(Socket { page, listener, redirect_uri, client, state, verifier })
+}
+
+impl Socket {
+    /// Waits until the browser has come back, and exchanges what it brings.
+    pub async fn wait(self, server: &Server) -> anyhow::Result<Granted> {
+        let waiting = answer(&self.listener, &self.state, server.issuer());
+        let code = match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(code) => code?,
+            Err(_) => bail!("nobody has agreed in time; begin anew"),
+        };
+        let fields = [
             ("grant_type", "authorization_code"),
             ("code", &code),
-            ("redirect_uri", &redirect_uri),
-            ("client_id", &client),
-            ("code_verifier", verifier.reveal()),
-        ])
-        .await?;
-    granted.map_err(|no| anyhow::anyhow!("{} gives no token: {} ({})", server.url, no.error, no.description))
+            ("redirect_uri", &self.redirect_uri),
+            ("client_id", &self.client),
+            ("code_verifier", self.verifier.reveal()),
+        ];
+        let granted = server.token(&fields).await?;
+        granted.map_err(|no| anyhow::anyhow!("{} gives no token: {} ({})", server.url, no.error, no.description))
+    }
 }
 
 /// What a browser brings back.

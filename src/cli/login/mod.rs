@@ -30,7 +30,7 @@ The token is kept in the user's configuration directory, readable by them alone:
 pub struct LoginArgs {
     #[command(subcommand)]
     command: Option<LoginCommand>,
-    /// The server, as https://cloud.school.example
+    /// The server, as `https://cloud.school.example`
     #[arg(required = true)]
     url: Option<String>,
     /// Show a code to be entered in a browser anywhere, instead of opening one here

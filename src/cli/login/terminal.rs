@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use serde::Deserialize;
+use url::Url;
 
 use super::{
     browser, printable,
@@ -32,25 +33,49 @@ fn usual() -> u64 {
     5
 }
 
+/// A terminal that waits.
+pub struct Terminal {
+    /// What the person enters.
+    pub code: String,
+    /// Where they enter it.
+    pub page: Url,
+    /// The same page with the code in it.
+    pub whole: Option<Url>,
+    client: String,
+    opening: Opening,
+}
+
 /// Waits until somebody has let this terminal in.
 pub async fn ask(server: &Server, rights: Rights, opens_browser: bool) -> anyhow::Result<Granted> {
+    let terminal = begin(server, rights).await?;
+    eprintln!("Open   {}\nEnter  {}", terminal.page, terminal.code);
+    if let Some(whole) = &terminal.whole {
+        let is_open = opens_browser && browser::open(whole.as_str());
+        eprintln!("{}  {whole}", if is_open { "Opened" } else { "Or all at once:" });
+    }
+    eprintln!("Waiting until somebody lets this terminal in …");
+    terminal.wait(server).await
+}
+
+/// Begins to wait.
+pub async fn begin(server: &Server, rights: Rights) -> anyhow::Result<Terminal> {
     let (client, scope) = (format!("tombolo on {}", config::computer()), rights.to_string());
     let opening: Opening = server.begin(&[("client_id", &client), ("scope", &scope)]).await?;
     let page = server.own(&opening.verification_uri)?;
     let whole = opening.verification_uri_complete.as_deref().map(|page| server.own(page)).transpose()?;
     let code = printable(&opening.user_code, 40);
     ensure!(!code.is_empty() && opening.device_code.len() <= 4096, "{} gives an odd code", server.url);
-    eprintln!("Open   {page}\nEnter  {code}");
-    if let Some(whole) = &whole {
-        let is_open = opens_browser && browser::open(whole.as_str());
-        eprintln!("{}  {whole}", if is_open { "Opened" } else { "Or all at once:" });
-    }
-    eprintln!("Waiting until somebody lets this terminal in …");
-    let waiting = poll(server, &client, &opening);
-    let longest = Duration::from_secs(opening.expires_in.clamp(1, LONGEST_WAIT) + 60);
-    match tokio::time::timeout(longest, waiting).await {
-        Ok(granted) => granted,
-        Err(_) => bail!("nobody has let this terminal in in time; begin anew"),
+    Ok(Terminal { code, page, whole, client, opening })
+}
+
+impl Terminal {
+    /// Asks until there is an answer.
+    pub async fn wait(self, server: &Server) -> anyhow::Result<Granted> {
+        let longest = Duration::from_secs(self.opening.expires_in.clamp(1, LONGEST_WAIT) + 60);
+        match tokio::time::timeout(longest, poll(server, &self.client, &self.opening)).await {
+            Ok(granted) => granted,
+            Err(_) => bail!("nobody has let this terminal in in time; begin anew"),
+        }
     }
 }
 

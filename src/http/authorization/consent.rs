@@ -5,7 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{
-    choice::{Choice, Chosen},
+    choice::{Choice, Chosen, note_sender},
     fields::Fields,
     refusal::Refusal,
     wish::Wish,
@@ -16,7 +16,6 @@ use crate::{
         login::{Shell, Trouble, Visitor, notice, page, see_other},
     },
     login::device::{self as rules, Agreed},
-    request::{came_from, sent_by},
     store::live_member,
 };
 
@@ -132,8 +131,7 @@ pub async fn decide(
 ) -> Result<HttpResponse, Error> {
     let session = visitor.let_in(&request)?;
     visitor.check_form(&request, &doors, &form.chosen.form_token)?;
-    came_from(visitor.address.to_string());
-    sent_by(&session.live.user_name, Some(session.live.user.0), "session".into());
+    note_sender(&visitor, session);
     let unfit = || Trouble::new(StatusCode::BAD_REQUEST, "The form is damaged.", "Start the program again.");
     let fields = Fields::parse(form.asked.as_bytes()).map_err(|_| unfit())?;
     let Ok(asked) = asked(&fields, &visitor.base) else { return Err(unfit().into()) };

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     Limits,
-    choice::{Ago, Choice, Chosen},
+    choice::{Ago, Choice, Chosen, note_sender},
 };
 use crate::{
     http::{
@@ -18,7 +18,6 @@ use crate::{
         code::UserCode,
         device::{self as rules},
     },
-    request::{came_from, sent_by},
     store::{
         Timestamp,
         device::{Decision, Waiting},
@@ -123,8 +122,7 @@ pub async fn decide(
 ) -> Result<HttpResponse, Error> {
     let session = visitor.let_in(&request)?;
     visitor.check_form(&request, &doors, &form.chosen.form_token)?;
-    came_from(visitor.address.to_string());
-    sent_by(&session.live.user_name, Some(session.live.user.0), "session".into());
+    note_sender(&visitor, session);
     let gone = || {
         let what = "This terminal does not wait any more: somebody has decided already, or it was too long ago.";
         Trouble::new(StatusCode::NOT_FOUND, what, "Begin anew at the terminal.").with_link("/device", "Enter a code")

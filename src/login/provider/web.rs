@@ -117,7 +117,7 @@ impl Web {
     }
 
     /// A document by its address.
-    pub async fn get(&self, what: &'static str, address: &str, longest: usize) -> Result<Vec<u8>, AskError> {
+    pub(super) async fn get(&self, what: &'static str, address: &str, longest: usize) -> Result<Vec<u8>, AskError> {
         let request = openidconnect::http::Request::get(address)
             .header("accept", "application/json")
             .body(Vec::new())

@@ -1,5 +1,6 @@
 //! People, tokens and sessions on SQLite and on a real PostgreSQL.
 
+mod gate;
 mod people;
 mod session;
 
@@ -16,6 +17,7 @@ use crate::store::{Db, event::SealedEvent, tests::postgres::Postgres};
 async fn stories(db: &Db, other: &Db) {
     people::stories(db).await;
     session::stories(db, other).await;
+    gate::stories(db, other).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
