@@ -22,6 +22,7 @@ mod login_bearer;
 mod login_browser;
 mod login_client;
 mod login_flood;
+mod login_membership;
 mod login_provider;
 mod machine;
 mod metrics;

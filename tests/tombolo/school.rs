@@ -12,10 +12,12 @@ use crate::{
     server::{Answer, Home, SIMULATED_SITE, Server},
 };
 
-/// Teachers look after the staff room; each class has a project. Providers are asked again as soon as can be.
+/// Teachers look after the staff room; each class has a project; who is neither may ask. Providers are asked again as
+/// soon as can be.
 const RULES: &str = r#"
 [login]
 confirm_seconds = 5
+registration = "approval"
 
 [[login.mapping]]
 provider = "school"
