@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     http::login::{Session, Trouble, Visitor},
     login::{Proof, Right, Rights, account::MOST_DAYS},
-    request::{Actor, came_from, sent_by},
+    request::{came_from, sent_by},
     store::{
         Db,
         live_member::{self, LiveMember},
@@ -100,10 +100,8 @@ impl Chosen {
 
 /// For the event log: who decides, from where.
 pub fn note_sender(visitor: &Visitor, session: &Session) {
-    let from = visitor.address.to_string();
-    came_from(from.clone());
-    let (user, user_id) = (session.live.user_name.clone(), Some(session.live.user.0));
-    sent_by(Actor { user, user_id, from: Some(from), by: Proof::Session.to_string() });
+    came_from(visitor.address.to_string());
+    sent_by(&session.live.user_name, Some(session.live.user.0), Proof::Session.to_string());
 }
 
 /// A time that has passed, for people.
