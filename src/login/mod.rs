@@ -5,6 +5,7 @@ pub mod code;
 pub mod confirmation;
 mod credentials;
 pub mod device;
+pub mod failure;
 pub mod gate;
 pub mod identity;
 pub mod keystone;
@@ -25,7 +26,7 @@ pub mod secret;
 #[cfg(test)]
 mod tests;
 mod token;
-mod told;
+pub mod told;
 pub mod unguessable;
 
 use uuid::Uuid;

@@ -28,6 +28,7 @@ mod machine;
 mod metrics;
 mod network;
 mod person;
+mod people;
 mod postgres;
 mod provider;
 mod provider_rig;

@@ -1,6 +1,7 @@
 //! People, tokens and sessions on SQLite and on a real PostgreSQL.
 
 mod gate;
+mod membership;
 mod people;
 mod session;
 
@@ -18,6 +19,7 @@ async fn stories(db: &Db, other: &Db) {
     people::stories(db).await;
     session::stories(db, other).await;
     gate::stories(db, other).await;
+    membership::stories(db, other).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
