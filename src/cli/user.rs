@@ -12,7 +12,8 @@ use crate::{
     config::Config,
     login::{local_admin, operator, password::Password},
     store::{
-        Db, member::Standing,
+        Db,
+        member::Standing,
         user::{self, User},
     },
 };

@@ -150,7 +150,13 @@ pub async fn issue_as(db: &Db, user: &str, project: &str, wanted: Issue) -> Resu
         grant::put(
             connection,
             user,
-            &Grant { role: if rights.has(Right::Manage) { Role::Manager } else { Role::Member }, place, origin: Origin::Operator, reason, expires_at: None },
+            &Grant {
+                role: if rights.has(Right::Manage) { Role::Manager } else { Role::Member },
+                place,
+                origin: Origin::Operator,
+                reason,
+                expires_at: None,
+            },
         )
     })
     .await?;

@@ -99,10 +99,8 @@ pub fn project_name(connection: &mut DbConnection, id: ProjectId) -> Result<Opti
 /// [`StoreError::Refused`] when it has something still; the database failed.
 pub fn remove_project(connection: &mut DbConnection, id: ProjectId) -> Result<usize, StoreError> {
     let id = id.0.to_string();
-    let entities: i64 =
-        entities::table.filter(entities::project_id.eq(&id)).count().get_result(connection)?;
-    let appliances: i64 =
-        appliances::table.filter(appliances::project_id.eq(&id)).count().get_result(connection)?;
+    let entities: i64 = entities::table.filter(entities::project_id.eq(&id)).count().get_result(connection)?;
+    let appliances: i64 = appliances::table.filter(appliances::project_id.eq(&id)).count().get_result(connection)?;
     if entities + appliances > 0 {
         return Err(StoreError::Refused(format!(
             "the project has {entities} entities and {appliances} saved appliances; remove them first"

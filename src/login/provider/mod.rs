@@ -39,7 +39,7 @@ pub use clock::Clock;
 pub use config::ProviderConfig;
 pub use error::ProviderError;
 pub use outcome::{Bearer, Begun, CallbackAnswer, Finished, Listed, LoggedOut, SignedIn, Spent, Unconfirmed};
-pub use web::{Web, WebError};
+pub use web::Web;
 
 use crate::login::{identity::Identity, local_path::LocalPath, secret::Secret};
 
