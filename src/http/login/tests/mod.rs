@@ -75,7 +75,7 @@ impl Rig {
         let secret = Secret::from_bytes([7; 32]);
         let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
         let providers = Providers::new(&config.login.provider, public_url, &secret).unwrap();
-        let images = Arc::new(ImageStore::open(&directory.path().join("images")).unwrap());
+        let images = Arc::new(ImageStore::open(directory.path().join("images")).unwrap());
         let sites = Sites::connect(&config.site).unwrap();
         let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
         let rooms = Rooms {
