@@ -92,7 +92,7 @@ impl Doors {
     /// The doors over this store.
     pub fn new(db: Db, providers: Providers, secret: Secret, config: LoginConfig) -> Self {
         let rules = config.rules();
-        let confirmations = Confirmations::new(&db, &providers, &secret, rules.clone());
+        let confirmations = Confirmations::new(&db, &providers, &secret, rules.clone(), config.pace());
         Self { db, providers, secret, config, rules, confirmations, limits: Limits::new() }
     }
 }
