@@ -127,5 +127,6 @@ fn usage_is_shown_and_compared_with_the_log() {
                 '{\"usage\":{\"machines\":1,\"cores\":2,\"memory_mib\":1024,\"disk_bytes\":7}}' FROM reservations",
     );
     assert_eq!(told, "");
-    assert!(home.must(&["events", "verify"]).contains("1 that wait for their seal"));
+    // That one, and that the token was made.
+    assert!(home.must(&["events", "verify"]).contains("2 that wait for their seal"));
 }
