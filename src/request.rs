@@ -90,8 +90,10 @@ pub fn address() -> Option<String> {
 }
 
 /// Who sends the request is known now.
-pub fn sent_by(actor: Actor) {
-    with_sender(|sender| sender.actor = Some(actor));
+pub fn sent_by(user: &str, user_id: Option<Uuid>, by: String) {
+    with_sender(|sender| {
+        sender.actor = Some(Actor { user: user.to_owned(), user_id, from: sender.from.clone(), by });
+    });
 }
 
 /// Who sends the request, as far as that is known.
@@ -129,19 +131,20 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_it_is_known_from_then_on() {
-        let ann = |from: Option<&str>| Actor {
+        let ann = Actor {
             user: "ann".into(),
             user_id: Some(Uuid::nil()),
-            from: from.map(str::to_owned),
+            from: Some("192.0.2.1".into()),
             by: "session".into(),
         };
-        sent_by(ann(None));
+        let send = || sent_by("ann", Some(Uuid::nil()), "session".into());
+        send();
         assert_eq!((actor(), address()), (None, None), "there is no request");
         scope("one", async {
             assert_eq!(actor(), None);
             came_from("192.0.2.1");
-            sent_by(ann(address().as_deref()));
-            assert_eq!(actor(), Some(ann(Some("192.0.2.1"))));
+            send();
+            assert_eq!(actor(), Some(ann));
         })
         .await;
         scope_of(Actor::of_command_line(), async {

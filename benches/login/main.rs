@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on ends, and says where")]
 
 mod cost;
+mod credentials;
 #[allow(dead_code, reason = "shared with bench-occi")]
 #[path = "../occi/load.rs"]
 mod load;
@@ -23,7 +24,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-use crate::{report::Report, server::Server, way::Way};
+use crate::{credentials::Provider, report::Report, server::Server, way::Way};
 
 /// Measures what it costs to know who asks.
 #[derive(Debug, Parser)]
@@ -69,7 +70,11 @@ fn main() {
         .unwrap_or_else(|| std::env::current_exe().expect("the path of this program").with_file_name("tombolo"));
     let about = format!("{} rounds of {} s, all ways in turn", arguments.rounds, arguments.seconds);
     let mut report = Report::new(arguments.json, &about);
-    let server = Server::start(&program);
+    let provider = arguments.ways().contains(&Way::Jwt).then(Provider::start);
+    let server = Server::start(&program, provider.as_ref());
+    for way in arguments.ways() {
+        server.check(way);
+    }
     for question in server::QUESTIONS {
         cost::at_a_rate(&arguments, &server, question, &mut report);
     }

@@ -11,7 +11,11 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tempfile::TempDir;
 
-use crate::{way::Way, wire};
+use crate::{
+    credentials::{self, AUDIENCE, Provider},
+    way::Way,
+    wire,
+};
 
 const USER: &str = "bench";
 
@@ -36,15 +40,19 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     token: String,
+    session: String,
+    /// There is none without a provider.
+    jwt: Option<String>,
 }
 
 impl Server {
-    /// On an empty store.
-    pub fn start(program: &Path) -> Self {
+    /// On an empty store; people of the provider, if there is one, are let in.
+    pub fn start(program: &Path, provider: Option<&Provider>) -> Self {
         let scratch = tempfile::Builder::new().prefix("tombolo-bench-").tempdir().expect("a scratch directory");
         let at = |name: &str| scratch.path().join(name);
-        std::fs::write(at("tombolo.toml"), "[[site]]\nname = \"lab\"\nadapter = { kind = \"simulator\" }\n")
-            .expect("a configuration");
+        let trusted = provider.map(trust).unwrap_or_default();
+        let configuration = format!("[[site]]\nname = \"lab\"\nadapter = {{ kind = \"simulator\" }}\n{trusted}");
+        std::fs::write(at("tombolo.toml"), configuration).expect("a configuration");
         let token = run(command(program, scratch.path(), &["token", "create", "--user", USER, "--project", "bench"]));
         let mut child = command(program, scratch.path(), &["serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
@@ -59,7 +67,10 @@ impl Server {
         let address = address.unwrap_or_else(|| {
             panic!("tombolo serve ended: {}", std::fs::read_to_string(at("serve.log")).unwrap_or_default())
         });
-        Self { _scratch: scratch, child, address, token }
+        let link = run(command(program, scratch.path(), &["user", "link", "--user", USER]));
+        let session = credentials::session_by(&address.to_string(), &link);
+        let jwt = provider.map(Provider::access_token);
+        Self { _scratch: scratch, child, address, token, session, jwt }
     }
 
     pub fn pid(&self) -> u32 {
@@ -68,17 +79,31 @@ impl Server {
 
     /// The question, asked in this way on a connection that is kept alive.
     pub fn request(&self, question: Question, way: Way) -> Vec<u8> {
-        let token = &self.token;
-        let proof = match way {
-            Way::Anonymous => None,
-            Way::Bearer => Some(("Authorization", format!("Bearer {token}"))),
-            Way::Basic => Some(("Authorization", format!("Basic {}", STANDARD.encode(format!("{USER}:{token}"))))),
-            Way::AuthToken => Some(("X-Auth-Token", token.clone())),
-        };
+        let proof = self.proof(way);
         let mut fields = vec![("Accept", "text/plain")];
         fields.extend(question.filter.map(|filter| ("Category", filter)));
         fields.extend(proof.as_ref().map(|(name, value)| (*name, value.as_str())));
         wire::request("GET", "/-/", &self.address.to_string(), &fields, b"")
+    }
+
+    /// Fails unless this way opens a door that strangers find closed; the questions would be answered to them as well.
+    pub fn check(&self, way: Way) {
+        if let Some((name, value)) = self.proof(way) {
+            let status = credentials::status(&self.address.to_string(), "/compute/", &format!("{name}: {value}\r\n"));
+            assert_eq!(status, "200", "{}", way.name());
+        }
+    }
+
+    fn proof(&self, way: Way) -> Option<(&'static str, String)> {
+        let token = &self.token;
+        match way {
+            Way::Anonymous => None,
+            Way::Bearer => Some(("Authorization", format!("Bearer {token}"))),
+            Way::Basic => Some(("Authorization", format!("Basic {}", STANDARD.encode(format!("{USER}:{token}"))))),
+            Way::AuthToken => Some(("X-Auth-Token", token.clone())),
+            Way::Session => Some(("Cookie", self.session.clone())),
+            Way::Jwt => Some(("Authorization", format!("Bearer {}", self.jwt.as_ref().expect("a provider")))),
+        }
     }
 }
 
@@ -87,6 +112,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The lines by which the provider's people get in, with the role of a member of one project.
+fn trust(provider: &Provider) -> String {
+    format!(
+        "[[login.provider]]\nname = \"school\"\nissuer = \"{}\"\nclient_id = \"tombolo\"\nallow_http = true\n\
+         audiences = [\"{AUDIENCE}\"]\n\
+         [[login.mapping]]\nprovider = \"school\"\nalways = true\nproject = \"bench\"\ncreate_projects = true\n",
+        provider.issuer
+    )
 }
 
 fn command(program: &Path, scratch: &Path, arguments: &[&str]) -> Command {

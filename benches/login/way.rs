@@ -11,10 +11,15 @@ pub enum Way {
     Basic,
     /// An app token as `X-Auth-Token`.
     AuthToken,
+    /// A browser's session, by its cookie.
+    Session,
+    /// A JWT of a real provider as `Authorization: Bearer`.
+    Jwt,
 }
 
 impl Way {
-    pub const ALL: [Self; 4] = [Self::Anonymous, Self::Bearer, Self::Basic, Self::AuthToken];
+    pub const ALL: [Self; 6] =
+        [Self::Anonymous, Self::Bearer, Self::Basic, Self::AuthToken, Self::Session, Self::Jwt];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -22,6 +27,8 @@ impl Way {
             Self::Bearer => "app token, Bearer",
             Self::Basic => "app token, Basic",
             Self::AuthToken => "app token, X-Auth-Token",
+            Self::Session => "session, cookie",
+            Self::Jwt => "provider's JWT, Bearer",
         }
     }
 }

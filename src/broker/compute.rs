@@ -194,7 +194,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtQ0h3vHkX1Zq4mVw3n0n9pJ8m0m3aFz0m0m3aFz0m0 ann@school";
 
     #[test]
-    fn host_names_become_dns_names() {
+    fn a44_host_names_become_dns_names() {
         let longest = "a".repeat(63);
         for good in ["a", "desk-7", "desk-7.school.example", longest.as_str()] {
             assert_eq!(hostname(good).as_deref(), Some(good));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_one_whole_line() {
+    fn a44_keys_are_one_whole_line() {
         assert_eq!(ssh_key(&format!(" {KEY}\n")).unwrap(), KEY);
         let injected = format!("{KEY}\nssh-ed25519 AAAA evil");
         let with_options = format!("command=\"x\" {KEY}");

@@ -57,7 +57,7 @@ impl From<StoreError> for BrokerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(reason) => Self::Conflict(reason),
-            StoreError::OverQuota(reason) => Self::Forbidden(reason),
+            StoreError::OverQuota(reason) | StoreError::OverRights(reason) => Self::Forbidden(reason),
             StoreError::Different(_) => Self::DifferentRequest(error.to_string()),
             error if error.is_passing() => {
                 tracing::error!(%error, "the database is in trouble");

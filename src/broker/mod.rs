@@ -58,7 +58,6 @@ struct Inner {
     dispatch: Dispatch,
     models: Models,
     default_appliance: Option<String>,
-    public_url: Option<String>,
     announces_json: bool,
     legacy_json: bool,
     never_gone_for: Vec<String>,
@@ -74,7 +73,6 @@ impl Broker {
         let models = Models::new(config, dispatch.sites())?;
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let default_appliance = given(&config.occi.default_appliance);
-        let public_url = given(&config.occi.public_url);
         let (announces_json, legacy_json) = (config.occi.announce_json, config.occi.legacy_json);
         let never_gone_for = config.occi.never_gone_for.clone();
         let inner = Inner {
@@ -82,7 +80,6 @@ impl Broker {
             dispatch,
             models,
             default_appliance,
-            public_url,
             announces_json,
             legacy_json,
             never_gone_for,
@@ -119,10 +116,5 @@ impl Broker {
     /// Whether JSON is that of rOCCI 4.
     pub fn speaks_legacy_json(&self) -> bool {
         self.inner.legacy_json
-    }
-
-    /// What the world calls this server, if that is configured.
-    pub fn public_url(&self) -> Option<&str> {
-        self.inner.public_url.as_deref()
     }
 }

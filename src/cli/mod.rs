@@ -8,20 +8,29 @@ mod doctor;
 mod events;
 mod image;
 mod interrupt;
+mod invitation;
 mod login;
+mod mapping;
 mod node;
 mod occi;
 mod orphans;
+mod project;
+mod quota;
+mod registration;
 mod saga;
 mod serve;
 mod token;
 mod usage;
+mod user;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::ConfigArgs;
+use crate::{
+    config::{Config, ConfigArgs},
+    request::{self, Actor},
+};
 
 /// One OCCI endpoint and one catalogue in front of many virtual machine managers.
 #[derive(Parser)]
@@ -71,6 +80,24 @@ enum Command {
     /// List what has happened, and find out whether the log of it was changed
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Users: list, create, disable, enable, passwords, one-time links
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Projects: create, list, members, grant and revoke roles
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Invitations into projects
+    #[command(subcommand)]
+    Invitation(invitation::InvitationCommand),
+    /// People who have asked to be let in
+    #[command(subcommand)]
+    Registration(registration::RegistrationCommand),
+    /// What projects and their members may take
+    #[command(subcommand)]
+    Quota(quota::QuotaCommand),
+    /// The rules that give roles to people of a provider
+    #[command(subcommand)]
+    Mapping(mapping::MappingCommand),
     /// Show what each project takes at present
     Usage(usage::UsageArgs),
     /// Copy the database into a new file
@@ -98,7 +125,14 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
         crate::log::start(&config.log);
-        match self.command {
+        // What is written into the event log on the way was done by whoever has started this.
+        request::scope_of(Actor::of_command_line(), self.command.run(config)).await
+    }
+}
+
+impl Command {
+    async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+        match self {
             Command::Serve(args) => serve::run(config, &args).await,
             Command::Node(args) => node::run(&config, &args).await,
             Command::Catalog(command) => catalog::run(&config, command).await,
@@ -110,6 +144,12 @@ impl Cli {
             Command::Database(command) => database::run(&config, command).await,
             Command::Orphans(command) => orphans::run(&config, command).await,
             Command::Events(command) => return events::run(&config, command).await,
+            Command::User(command) => user::run(&config, command).await,
+            Command::Project(command) => project::run(&config, command).await,
+            Command::Invitation(command) => invitation::run(&config, command).await,
+            Command::Registration(command) => registration::run(&config, command).await,
+            Command::Quota(command) => quota::run(&config, command).await,
+            Command::Mapping(command) => mapping::run(&config, command).await,
             Command::Usage(args) => usage::run(&config, &args).await,
             Command::Backup(args) => return backup::backup(&config, &args).await,
             Command::Restore(args) => return backup::restore(&config, &args).await,

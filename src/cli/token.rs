@@ -5,7 +5,11 @@ use clap::Subcommand;
 use uuid::Uuid;
 
 use super::{data_dir, print_json};
-use crate::{config::Config, login, store};
+use crate::{
+    config::Config,
+    login::{self, Issue, Rights},
+    store,
+};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -28,6 +32,12 @@ Clients present the token in one of three ways:
         /// From then on it is void
         #[arg(long, default_value_t = 90, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=366))]
         days: u64,
+        /// What it is called
+        #[arg(long, default_value = "")]
+        name: String,
+        /// What it is for, and no more: read, operate, manage
+        #[arg(long, default_value = "read,operate")]
+        rights: Rights,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -48,8 +58,9 @@ Clients present the token in one of three ways:
 pub async fn run(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
     let db = data_dir::open_store(config).await?;
     match command {
-        TokenCommand::Create { user, project, days, json } => {
-            let token = login::issue(&db, &user, &project, Duration::from_secs(days * DAY)).await?;
+        TokenCommand::Create { user, project, days, name, rights, json } => {
+            let wanted = Issue { name, rights, valid_for: Duration::from_secs(days * DAY) };
+            let token = login::issue_as(&db, &user, &project, wanted).await?;
             if json {
                 print_json(&serde_json::json!({
                     "id": token.id, "user": user, "project": project, "days": days, "token": token.to_string(),
@@ -72,7 +83,7 @@ pub async fn run(config: &Config, command: TokenCommand) -> anyhow::Result<()> {
             }
         }
         TokenCommand::Revoke { id } => {
-            let revoked = db.write(move |connection| store::token::revoke(connection, id)).await?;
+            let revoked = login::revoke(&db, id).await?;
             ensure!(revoked, "there is no live token {id}; `tombolo token list` shows all");
         }
     }

@@ -1,7 +1,11 @@
 use super::{data_dir, print_json};
 use crate::{
     config::Config,
-    store::{member, reservation},
+    store::{
+        member,
+        quota::{self, Whose},
+        reservation,
+    },
 };
 
 /// What `tombolo usage` takes.
@@ -14,20 +18,34 @@ pub struct UsageArgs {
 
 pub async fn run(config: &Config, args: &UsageArgs) -> anyhow::Result<()> {
     let db = data_dir::open_store(config).await?;
-    let (names, usage) =
-        db.read(|connection| Ok((member::project_names(connection)?, reservation::by_project(connection)?))).await?;
-    let name = |project| names.get(project).cloned().unwrap_or_default();
+    let shown = db
+        .read(|connection| {
+            let names = member::project_names(connection)?;
+            let mut shown = Vec::new();
+            for (project, usage) in reservation::by_project(connection)? {
+                let limits = quota::find(connection, project, Whose::Project)?.unwrap_or_default();
+                shown.push((project, names.get(&project).cloned().unwrap_or_default(), usage, limits));
+            }
+            Ok(shown)
+        })
+        .await?;
     if args.json {
-        let shown: Vec<_> = usage
+        let shown: Vec<_> = shown
             .iter()
-            .map(|(project, usage)| {
-                serde_json::json!({ "project": name(project), "project_id": project.0, "usage": usage })
+            .map(|(project, name, usage, limits)| {
+                serde_json::json!({
+                    "project": name, "project_id": project.0, "usage": usage, "limit": limits,
+                    "left": limits.left(*usage),
+                })
             })
             .collect();
         return print_json(&shown);
     }
-    for (project, usage) in &usage {
-        println!("{}  {usage}", name(project));
+    for (_, name, usage, limits) in &shown {
+        println!("{name}  {usage}");
+        if !limits.is_none() {
+            println!("  limits: {limits}; left: {}", limits.left(*usage));
+        }
     }
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! Who gets in, and what they may do then.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
 use super::Config;
-use crate::login::{Rules, mapping::Rule, provider::ProviderConfig};
+use crate::login::{Rules, confirmation::Pace, mapping::Rule, provider::ProviderConfig};
 
 const HOUR: u64 = 60 * 60;
 const MINUTE: u64 = 60;
 /// A day; whoever is shut out at a provider that is away gets in for as long as that at most.
 const MOST_HOURS: u32 = 24;
+/// Who is shut out at a provider is shut out here within a minute, looks at the database included.
+const CONFIRM_SECONDS: RangeInclusive<u32> = 5..=55;
 /// A one-time link lies about for no longer.
 const MOST_LINK_MINUTES: u32 = 24 * 60;
 
@@ -26,6 +28,8 @@ pub struct LoginConfig {
     pub session_hours: u32,
     /// For how many hours a role from a mapping holds after the provider has spoken last.
     pub mapping_hours: u32,
+    /// After how many seconds a provider is asked again whether somebody who uses this server is still theirs.
+    pub confirm_seconds: u32,
     /// What becomes of people whom no rule gives anything.
     pub registration: Registration,
     /// The server's secret; `login.key` in the data directory when empty. Replicas share it.
@@ -54,6 +58,7 @@ impl Default for LoginConfig {
             mapping: Vec::new(),
             session_hours: 8,
             mapping_hours: 8,
+            confirm_seconds: 45,
             registration: Registration::default(),
             key_file: PathBuf::new(),
             link_minutes: 15,
@@ -71,6 +76,11 @@ impl LoginConfig {
     /// For how long a one-time link holds.
     pub fn link_time(&self) -> Duration {
         Duration::from_secs(u64::from(self.link_minutes) * MINUTE)
+    }
+
+    /// How long a provider's word counts.
+    pub fn pace(&self) -> Pace {
+        Pace::stale_after(Duration::from_secs(self.confirm_seconds.into()))
     }
 
     /// What decides on people's roles.
@@ -109,6 +119,10 @@ impl LoginConfig {
             if hours == 0 || hours > MOST_HOURS {
                 return Err(format!("[login] {what} must be 1 to {MOST_HOURS}"));
             }
+        }
+        if !CONFIRM_SECONDS.contains(&self.confirm_seconds) {
+            let (least, most) = (CONFIRM_SECONDS.start(), CONFIRM_SECONDS.end());
+            return Err(format!("[login] confirm_seconds must be {least} to {most}"));
         }
         if self.link_minutes == 0 || self.link_minutes > MOST_LINK_MINUTES {
             return Err(format!("[login] link_minutes must be 1 to {MOST_LINK_MINUTES}"));
@@ -152,6 +166,8 @@ mod tests {
             (SCHOOL.replace("school", "Sch ool"), "a-z 0-9 -"),
             ("session_hours = 0".into(), "session_hours"),
             ("mapping_hours = 25".into(), "mapping_hours"),
+            ("confirm_seconds = 4".into(), "confirm_seconds"),
+            ("confirm_seconds = 56".into(), "confirm_seconds"),
             ("registration = 'open'".into(), "open"),
             ("link_minutes = 0".into(), "link_minutes"),
             ("sesion_hours = 1".into(), "sesion_hours"),

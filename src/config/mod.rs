@@ -32,7 +32,7 @@ use crate::dispatch::{Policy, Trial};
 const LONGEST: u64 = 1 << 20;
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where everything lies that this process remembers.
@@ -63,6 +63,24 @@ pub struct Config {
     pub log: LogConfig,
     /// Figures about this process, for Prometheus.
     pub metrics: MetricsConfig,
+}
+
+// The database's address has its password in it, which must not reach a log by way of {:?}.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("data_dir", &self.data_dir)
+            .field("listen", &self.listen)
+            .field("database_is_local", &self.database_is_local())
+            .field("http", &self.http)
+            .field("tls", &self.tls)
+            .field("occi", &self.occi)
+            .field("login", &self.login)
+            .field("size", &self.size)
+            .field("site", &self.site)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The log. What is logged is the business of `TOMBOLO_LOG`.
@@ -399,6 +417,22 @@ mod tests {
         let config = load("[log]\nformat = \"json\"\n[metrics]\ntoken = \"sixteen-letters-and-more\"\n").unwrap();
         assert_eq!((Config::default().log.format, config.log.format), (LogFormat::Text, LogFormat::Json));
         assert!(!format!("{config:?}").contains("sixteen-letters"));
+    }
+
+    #[test]
+    fn a47_no_secret_is_in_the_debug_form() {
+        let text = "database = \"postgres://me:canary-database@db.example/x\"\n\
+                    [metrics]\ntoken = \"canary-metrics-token\"\n\
+                    [[login.provider]]\nname = \"school\"\nissuer = \"https://id.example\"\nclient_id = \"us\"\n\
+                    client_secret = \"canary-client\"\n\
+                    [[site]]\nname = \"lab\"\n\
+                    adapter = { kind = \"node\", url = \"http://node.example:1\", token = \"canary-node-token\" }\n";
+        let config = load(text).unwrap();
+        assert!(config.database.contains("canary") && config.metrics.token.contains("canary"));
+        for shown in [format!("{config:?}"), format!("{config:#?}"), format!("{:?}", config.site)] {
+            assert!(!shown.contains("canary"), "{shown}");
+            assert!(shown.contains("node.example"));
+        }
     }
 
     #[test]

@@ -13,7 +13,10 @@ use actix_web::{
 };
 
 use super::plain;
-use crate::config::{Config, Network, is_host};
+use crate::{
+    config::{Config, Network, is_host},
+    request::came_from,
+};
 
 /// Names and proxies that are believed.
 #[derive(Debug, Clone)]
@@ -114,6 +117,9 @@ pub async fn by_name<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let watches = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
     let addresses = request.app_data::<web::Data<Addresses>>();
+    if let Some(addresses) = addresses {
+        came_from(addresses.client(request.request()).to_string());
+    }
     if let Some(Err(misdirected)) = addresses.filter(|_| !watches).map(|addresses| addresses.base(request.request())) {
         let answer = plain(StatusCode::MISDIRECTED_REQUEST, format!("{misdirected}\n"));
         return Ok(request.into_response(answer).map_into_right_body());

@@ -22,7 +22,7 @@ pub async fn of(request: &HttpRequest) -> Result<Option<Principal>, GateError> {
     let principal = if shows_something(request) { by_credentials(request).await? } else { by_session(request).await? };
     if let Some(principal) = &principal {
         let span = tracing::Span::current();
-        crate::request::sent_by(principal.actor());
+        crate::request::sent_by(&principal.user_name, Some(principal.user.0), principal.by.to_string());
         span.record("user", principal.user_name.as_str()).record("project", field::display(principal.project.0));
     }
     Ok(principal)

@@ -20,13 +20,8 @@ use super::{
 };
 use crate::store::{Db, StoreError, confirmation, member::UserId, user};
 
-/// From this age on, what a provider has said is asked for again, beside the request.
-const AGES: Duration = Duration::from_secs(40);
-/// From this age on, the request waits for the answer.
-const STALE: Duration = Duration::from_secs(50);
-/// The database is asked about a user's age this often. With [`STALE`] it makes less than a minute, which is what is
-/// promised.
-const LOOKS: Duration = Duration::from_secs(5);
+/// See [`Pace`].
+const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 /// A request waits no longer for a provider.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Who asks has so long for it; if the provider is away, it is not asked again before.
@@ -45,7 +40,27 @@ struct Inner {
     providers: Providers,
     secret: Secret,
     rules: Rules,
+    pace: Pace,
     seen: Cache<UserId, Arc<Seen>>,
+}
+
+/// How long a provider's word counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// From this age on, what a provider has said is asked for again, beside the request.
+    ages: Duration,
+    /// From this age on, the request waits for the answer.
+    stale: Duration,
+    /// The database is asked about a user's age this often. With `stale` it makes no more than a minute, which is what
+    /// is promised.
+    looks: Duration,
+}
+
+impl Pace {
+    /// Requests wait for the provider when its word is so old.
+    pub fn stale_after(stale: Duration) -> Self {
+        Self { ages: stale / 5 * 4, stale, looks: (stale / 5).min(LONGEST_BETWEEN_LOOKS) }
+    }
 }
 
 /// When a user's age was looked at here. Who holds `turn` looks; others wait for them.
@@ -56,9 +71,9 @@ struct Seen {
 }
 
 impl Seen {
-    fn is_recent(&self) -> bool {
+    fn is_recent(&self, looks: Duration) -> bool {
         let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.is_some_and(|at| at.elapsed() < LOOKS)
+        looked.is_some_and(|at| at.elapsed() < looks)
     }
 
     fn note(&self) {
@@ -76,21 +91,22 @@ enum Age {
 
 impl Confirmations {
     /// Asks these providers, and lets these rules decide on what they say.
-    pub fn new(db: &Db, providers: &Providers, secret: &Secret, rules: Rules) -> Self {
-        let seen = Cache::builder().max_capacity(MOST_KEPT).time_to_idle(4 * LOOKS).build();
+    pub fn new(db: &Db, providers: &Providers, secret: &Secret, rules: Rules, pace: Pace) -> Self {
+        let seen = Cache::builder().max_capacity(MOST_KEPT).time_to_idle(4 * pace.looks).build();
         let (db, providers, secret) = (db.clone(), providers.clone(), secret.clone());
-        Self { inner: Arc::new(Inner { db, providers, secret, rules, seen }) }
+        Self { inner: Arc::new(Inner { db, providers, secret, rules, pace, seen }) }
     }
 
     /// The user does something here: if their provider has not been asked for a while, it is. Answers whether something
     /// may have changed since the user was looked up.
     pub async fn keep(&self, user: UserId) -> bool {
+        let looks = self.inner.pace.looks;
         let seen = self.inner.seen.get_with(user, Arc::default);
-        if seen.is_recent() {
+        if seen.is_recent(looks) {
             return false;
         }
         let turn = seen.turn.lock().await;
-        if seen.is_recent() {
+        if seen.is_recent(looks) {
             // Somebody else has looked while we waited.
             return true;
         }
@@ -121,11 +137,12 @@ impl Confirmations {
 
 impl Inner {
     async fn age(&self, id: UserId) -> Result<Age, StoreError> {
+        let Pace { ages, stale, .. } = self.pace;
         self.db
             .read_brief(move |connection| {
-                Ok(if !confirmation::is_due(connection, id, AGES)? {
+                Ok(if !confirmation::is_due(connection, id, ages)? {
                     Age::Fresh
-                } else if confirmation::is_due(connection, id, STALE)? {
+                } else if confirmation::is_due(connection, id, stale)? {
                     Age::Stale
                 } else {
                     Age::Ageing
@@ -141,8 +158,9 @@ impl Inner {
     }
 
     async fn try_ask(&self, id: UserId) -> Result<(), anyhow::Error> {
+        let ages = self.pace.ages;
         let claimed = self.db.write(move |connection| {
-            let Some(due) = confirmation::claim(connection, id, AGES, LEASE)? else { return Ok(None) };
+            let Some(due) = confirmation::claim(connection, id, ages, LEASE)? else { return Ok(None) };
             let of_provider = |(_, provider): &(_, String)| *provider == due.provider;
             let identity = user::identities(connection, id)?.into_iter().rfind(of_provider);
             Ok(identity.map(|(identity, _)| (due, identity)))

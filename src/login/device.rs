@@ -14,7 +14,7 @@ use super::{
     told::{self, Told},
 };
 use crate::{
-    request::{self, Actor},
+    request,
     store::{
         Db, StoreError, Timestamp,
         authorization_code::{self, AuthorizationCode},
@@ -308,8 +308,7 @@ async fn hand_out(
     let gone = || NotHandedOut::Denied("the person or the project is not there any more".into());
     let (user_name, project_name) = names.await?.ok_or_else(gone)?;
     // For the event log: it is the person who gets a token, by this terminal.
-    let (name, from) = (user_name.clone(), request::address());
-    request::sent_by(Actor { user: name, user_id: Some(user.0), from, by: format!("terminal {client}") });
+    request::sent_by(&user_name, Some(user.0), format!("terminal {client}"));
     let days = u32::try_from(days).unwrap_or(1);
     let wanted = TokenRequest { user, project, name: client, rights, days };
     let token = account::make_token(db, wanted).await.map_err(|error| match error {
@@ -329,8 +328,7 @@ pub async fn give_back(db: &Db, token: &str) -> Result<(), StoreError> {
     let Ok(token) = token.parse::<AppToken>() else { return Ok(()) };
     let live = crate::store::token::find_live(db, token.id).await?;
     let Some(live) = live.filter(|live| token.fits(&live.secret_hash)) else { return Ok(()) };
-    let (name, from) = (live.user_name.clone(), request::address());
-    request::sent_by(Actor { user: name, user_id: Some(live.user.0), from, by: format!("token {}", token.id) });
+    request::sent_by(&live.user_name, Some(live.user.0), format!("token {}", token.id));
     account::revoke_token(db, live.user, token.id).await?;
     Ok(())
 }

@@ -1,15 +1,18 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
-    Role,
+    Right, Rights, Role,
     name::{self, BadName},
+    told::{self, Told},
 };
+use crate::request;
 use crate::store::{
     Db, StoreError, Timestamp,
     grant::{self, Grant, Origin, Place},
@@ -97,20 +100,46 @@ impl FromStr for AppToken {
 ///
 /// # Errors
 /// Names that are not allowed; no random bytes; the database failed.
+#[cfg(test)]
 pub async fn issue(db: &Db, user: &str, project: &str, valid_for: Duration) -> Result<AppToken, TokenError> {
+    let wanted = Issue { name: String::new(), rights: Role::Member.rights(), valid_for };
+    issue_as(db, user, project, wanted).await
+}
+
+/// What a token of the command line is to be.
+#[derive(Debug, Clone)]
+pub struct Issue {
+    /// What it is called.
+    pub name: String,
+    /// What it is for.
+    pub rights: Rights,
+    /// For how long.
+    pub valid_for: Duration,
+}
+
+/// Makes a token for the user in the project, both made if they are new; a user without a role there becomes a member, or
+/// a manager if the token is for that. The answer is the only place where the token can ever be read.
+///
+/// # Errors
+/// Names that are not allowed; no random bytes; the database failed.
+pub async fn issue_as(db: &Db, user: &str, project: &str, wanted: Issue) -> Result<AppToken, TokenError> {
     name::check("user name", user)?;
     name::check_project(project)?;
     let token = AppToken::generate()?;
-    let (id, secret_hash) = (token.id, token.secret_hash());
+    let (id, secret_hash, actor) = (token.id, token.secret_hash(), request::actor());
     let (user, project) = (user.to_owned(), project.to_owned());
     db.write(move |connection| {
         let user = member::ensure_user(connection, &user)?;
         let project = member::ensure_project(connection, &project)?;
-        let expires_at = Timestamp::now().plus(valid_for);
-        let rights = Role::Member.rights();
-        let (name, secret_hash) = (String::new(), secret_hash.clone());
+        let expires_at = Timestamp::now().plus(wanted.valid_for);
+        let (name, secret_hash, rights) = (wanted.name.clone(), secret_hash.clone(), wanted.rights);
         let new = NewToken { id, user, project, secret_hash, expires_at, name, rights };
         crate::store::token::insert(connection, &new)?;
+        let body = json!({
+            "token_id": id, "token_name": new.name, "rights": rights.to_string(), "of_id": user.0,
+            "expires_at": expires_at.to_string(),
+        });
+        told::record(connection, Told::of(project, "token.created", body), actor.as_ref())?;
         // The operator who hands out a token lets its user in.
         let live = grant::of_user(connection, user)?;
         let place = Place::Project(project);
@@ -121,11 +150,35 @@ pub async fn issue(db: &Db, user: &str, project: &str, valid_for: Duration) -> R
         grant::put(
             connection,
             user,
-            &Grant { role: Role::Member, place, origin: Origin::Operator, reason, expires_at: None },
+            &Grant {
+                role: if rights.has(Right::Manage) { Role::Manager } else { Role::Member },
+                place,
+                origin: Origin::Operator,
+                reason,
+                expires_at: None,
+            },
         )
     })
     .await?;
     Ok(token)
+}
+
+/// Makes a token void from now on, whosever it is. Answers whether there was one to revoke.
+///
+/// # Errors
+/// The database failed.
+pub async fn revoke(db: &Db, id: Uuid) -> Result<bool, StoreError> {
+    let actor = request::actor();
+    db.write(move |connection| {
+        let Some((owner, project)) = crate::store::token::whose(connection, id)? else { return Ok(false) };
+        if !crate::store::token::revoke(connection, id)? {
+            return Ok(false);
+        }
+        let body = json!({ "token_id": id, "of_id": owner.0 });
+        told::record(connection, Told::of(project, "token.revoked", body), actor.as_ref())?;
+        Ok(true)
+    })
+    .await
 }
 
 #[cfg(test)]

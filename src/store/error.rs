@@ -57,6 +57,9 @@ pub enum StoreError {
     /// The work itself decided that it must not be done; nothing was written.
     #[error("{0}")]
     Refused(String),
+    /// Who asks for it has no right to it; nothing was written.
+    #[error("{0}")]
+    OverRights(String),
     /// It would take more than may be taken; nothing was written.
     #[error("{0}")]
     OverQuota(String),

@@ -1,12 +1,12 @@
 //! Who has which role where, and why.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl};
 
 use super::{
     DbConnection, StoreError, Timestamp,
     member::{ProjectId, UserId},
     row::parse_id,
-    schema::grants,
+    schema::{grants, users},
 };
 use crate::login::{Rights, Role};
 
@@ -125,6 +125,25 @@ pub fn of_origin(connection: &mut DbConnection, user: UserId, origin: Origin) ->
         .select((grants::role, grants::project_id, grants::site, grants::origin, grants::reason, grants::expires_at));
     let rows: Vec<Row> = on_either!(connection, either => query.load(either))?;
     rows.into_iter().map(read).collect()
+}
+
+/// Who has a role in the project now: names with their roles.
+///
+/// # Errors
+/// The database failed.
+pub fn in_project(connection: &mut DbConnection, project: ProjectId) -> Result<Vec<(String, Grant)>, StoreError> {
+    let query = grants::table
+        .inner_join(users::table.on(users::id.eq(grants::user_id)))
+        .filter(grants::project_id.eq(project.0.to_string()))
+        .order((users::name.asc(), grants::role.asc()))
+        .select((
+            users::name,
+            (grants::role, grants::project_id, grants::site, grants::origin, grants::reason, grants::expires_at),
+        ));
+    let rows: Vec<(String, Row)> = on_either!(connection, either => query.load(either))?;
+    let now = Timestamp::now();
+    let found = rows.into_iter().map(|(name, row)| Ok((name, read(row)?))).collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(found.into_iter().filter(|(_, grant)| grant.is_live(now)).collect())
 }
 
 /// What these roles allow in a project, and until when that is certain: the first of them ends then.

@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::{
     DbConnection, StoreError, Timestamp,
     row::parse_id,
-    schema::{projects, users},
+    schema::{
+        app_tokens, appliances, authorization_codes, entities, grants, idempotency_keys, invitations, projects, quotas,
+        registrations, reservations, sessions, tombstones, user_mixins, users,
+    },
 };
 
 /// A tenant: a class, a research group.
@@ -87,6 +90,39 @@ pub fn find_project(connection: &mut DbConnection, name: &str) -> Result<Option<
 pub fn project_name(connection: &mut DbConnection, id: ProjectId) -> Result<Option<String>, StoreError> {
     let query = projects::table.filter(projects::id.eq(id.0.to_string())).select(projects::name);
     Ok(on_either!(connection, either => query.get_result(either).optional())?)
+}
+
+/// Removes a project that has nothing any more, with its tokens, roles, limits and invitations; answers how many tokens
+/// that were.
+///
+/// # Errors
+/// [`StoreError::Refused`] when it has something still; the database failed.
+pub fn remove_project(connection: &mut DbConnection, id: ProjectId) -> Result<usize, StoreError> {
+    let id = id.0.to_string();
+    let entities: i64 = entities::table.filter(entities::project_id.eq(&id)).count().get_result(connection)?;
+    let appliances: i64 = appliances::table.filter(appliances::project_id.eq(&id)).count().get_result(connection)?;
+    if entities + appliances > 0 {
+        return Err(StoreError::Refused(format!(
+            "the project has {entities} entities and {appliances} saved appliances; remove them first"
+        )));
+    }
+    diesel::update(sessions::table.filter(sessions::project_id.eq(&id)))
+        .set(sessions::project_id.eq(None::<String>))
+        .execute(connection)?;
+    diesel::update(registrations::table.filter(registrations::project_id.eq(&id)))
+        .set(registrations::project_id.eq(None::<String>))
+        .execute(connection)?;
+    diesel::delete(authorization_codes::table.filter(authorization_codes::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(invitations::table.filter(invitations::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(quotas::table.filter(quotas::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(grants::table.filter(grants::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(user_mixins::table.filter(user_mixins::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(reservations::table.filter(reservations::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(tombstones::table.filter(tombstones::project_id.eq(&id))).execute(connection)?;
+    let tokens = diesel::delete(app_tokens::table.filter(app_tokens::project_id.eq(&id))).execute(connection)?;
+    diesel::delete(projects::table.filter(projects::id.eq(&id))).execute(connection)?;
+    Ok(tokens)
 }
 
 /// The names of all projects.

@@ -38,6 +38,8 @@ pub mod grant;
 #[allow(dead_code, reason = "as above")]
 pub mod idempotency;
 pub mod intent;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod invitation;
 mod ledger;
 pub mod live_member;
 #[allow(dead_code, reason = "the doors will use it")]
@@ -49,6 +51,8 @@ pub mod password;
 #[allow(dead_code, reason = "the doors will use it")]
 pub mod quota;
 pub mod readiness;
+#[allow(dead_code, reason = "the doors will use it")]
+pub mod registration;
 pub mod replica;
 #[allow(dead_code, reason = "as above")]
 pub mod reservation;

@@ -1,13 +1,15 @@
 //! What a project and its members may take at most.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use std::fmt;
+
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 use serde::{Deserialize, Serialize};
 
 use super::{
     DbConnection, StoreError,
     member::{ProjectId, UserId},
     reservation::Usage,
-    schema::quotas,
+    schema::{quotas, users},
 };
 
 /// In place of a user: every member who has no limits of their own.
@@ -44,6 +46,22 @@ impl Limits {
             disk_bytes: left(self.disk_bytes, used.disk_bytes),
             addresses: left(self.addresses, used.addresses),
         }
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amounts = [
+            (self.machines, "machines"),
+            (self.cores, "cores"),
+            (self.memory_mib, "MiB of memory"),
+            (self.disk_bytes, "bytes of disk"),
+            (self.addresses, "addresses"),
+        ];
+        let shown: Vec<_> =
+            amounts.iter().filter_map(|(limit, of)| limit.map(|limit| format!("{limit} {of}"))).collect();
+        f.write_str(if shown.is_empty() { "none" } else { "" })?;
+        f.write_str(&shown.join(", "))
     }
 }
 
@@ -114,6 +132,19 @@ pub fn find(connection: &mut DbConnection, project: ProjectId, whose: Whose) -> 
         .filter(quotas::user_id.eq(whose.column()))
         .select(LIMITS);
     Ok(on_either!(connection, either => query.get_result(either).optional())?)
+}
+
+/// Members who have limits of their own, by name.
+///
+/// # Errors
+/// The database failed.
+pub fn of_members(connection: &mut DbConnection, project: ProjectId) -> Result<Vec<(String, Limits)>, StoreError> {
+    let query = quotas::table
+        .inner_join(users::table.on(users::id.eq(quotas::user_id)))
+        .filter(quotas::project_id.eq(project.0.to_string()))
+        .order(users::name.asc())
+        .select((users::name, LIMITS));
+    Ok(on_either!(connection, either => query.load(either))?)
 }
 
 /// Sets the limits; with none at all, they are as if they had never been set.

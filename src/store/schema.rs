@@ -405,5 +405,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     passwords,
     invitations,
-    registrations
+    registrations,
+    quotas
 );

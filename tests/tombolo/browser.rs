@@ -13,6 +13,7 @@ use crate::provider::{Person, rig};
 /// A window of a person who has never been here.
 pub struct Browser {
     child: Child,
+    pub runs_scripts: bool,
     pipes: Option<Arc<Mutex<Pipes>>>,
 }
 
@@ -36,9 +37,19 @@ impl Seen {
 
 impl Browser {
     pub fn open() -> Self {
-        let mut child = rig("browser.mjs").spawn().unwrap();
+        Self::with(true)
+    }
+
+    /// Where no script runs, whoever wants it.
+    pub fn without_javascript() -> Self {
+        Self::with(false)
+    }
+
+    fn with(runs_scripts: bool) -> Self {
+        let javascript = if runs_scripts { "on" } else { "off" };
+        let mut child = rig("browser.mjs").env("TOMBOLO_TEST_JAVASCRIPT", javascript).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { child, pipes: Some(Arc::new(Mutex::new((input, BufReader::new(output))))) }
+        Self { child, runs_scripts, pipes: Some(Arc::new(Mutex::new((input, BufReader::new(output))))) }
     }
 
     /// Runs `tests/rigs/provider/steps/STEP.mjs` in the window; a step that fails fails the test.
@@ -61,6 +72,11 @@ impl Browser {
 
     pub async fn visit(&self, url: &str) -> Seen {
         Seen::of(&self.step("visit", json!({ "url": url })).await)
+    }
+
+    /// Asks for an address with the cookies of the browser, beside its window.
+    pub async fn get(&self, url: &str) -> Seen {
+        Seen::of(&self.step("get", json!({ "url": url })).await)
     }
 
     /// What is there now.

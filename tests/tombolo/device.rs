@@ -115,7 +115,10 @@ async fn a_terminal_is_let_in_by_a_code_and_signs_out() {
     let done = choose(&mut admin, &page, "/device", &fields).await;
     assert_eq!(done.status, 200, "{}", done.body);
     let (succeeded, said) = waiting.end();
-    assert!(succeeded && said.contains("signed in") && said.contains("as admin: read in the project default"), "{said}");
+    assert!(
+        succeeded && said.contains("signed in") && said.contains("as admin: read in the project default"),
+        "{said}"
+    );
 
     let file = home.path("config/tombolo/logins.json");
     let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
@@ -183,7 +186,8 @@ async fn a17_a_terminal_gets_nothing_without_a_person() {
     };
     let poll = async |opening: &Value| {
         let code = opening["device_code"].as_str().unwrap();
-        ask(&base, "/login/token", &[("grant_type", DEVICE_GRANT), ("device_code", code), ("client_id", "a test")]).await
+        ask(&base, "/login/token", &[("grant_type", DEVICE_GRANT), ("device_code", code), ("client_id", "a test")])
+            .await
     };
     let opening = begin().await;
     assert!(opening["expires_in"].as_u64().unwrap() <= 600);

@@ -34,6 +34,50 @@ fn seal(previous: &str, position: i64, id: &str, body: &str) -> String {
     Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// So many things have happened, and are sealed. Answers the last seal.
+fn happen(database: &Path, count: i64) -> String {
+    let mut last = "0".repeat(64);
+    for position in 1..=count {
+        let (id, body) = (format!("0191f3c2-7c1f-7e0a-8000-{position:012}"), r#"{"text":"\u001b[2J"}"#);
+        last = seal(&last, position, &id, body);
+        statements(
+            database,
+            &format!(
+                "INSERT INTO events (id, at, kind, body, position, seal)
+                 VALUES ('{id}', 1, 'test', '{body}', {position}, '{last}')"
+            ),
+        );
+    }
+    last
+}
+
+#[test]
+fn a49_who_edits_removes_or_exchanges_events_is_found_out() {
+    for (change, words) in [
+        ("UPDATE events SET body = '{}' WHERE position = 2", "event 2 ("),
+        ("UPDATE events SET at = 2 WHERE position = 1", "event 1 ("),
+        ("DELETE FROM events WHERE position = 2", "event 2"),
+        (
+            "UPDATE events SET position = -1 WHERE position = 1; UPDATE events SET position = 1 WHERE position = 2;
+             UPDATE events SET position = 2 WHERE position = -1",
+            "event 1 (",
+        ),
+    ] {
+        let home = Home::simulated();
+        home.must(&["events", "verify"]);
+        let database = home.data_dir().join("tombolo.sqlite");
+        happen(&database, 3);
+        assert!(home.must(&["events", "verify"]).contains("3 events"), "the control");
+        // The database itself refuses, until somebody takes that away.
+        let refused = Command::new("sqlite3").arg(&database).arg(change).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("events"), "{change}: {refused:?}");
+        home.must(&["events", "verify"]);
+        statements(&database, &format!("DROP TRIGGER events_stay; DROP TRIGGER IF EXISTS events_are_kept; {change}"));
+        let found = faults(&home);
+        assert!(found.contains(words), "{change}: {found}");
+    }
+}
+
 #[test]
 fn a_log_is_listed_and_verified() {
     let home = Home::simulated();
@@ -41,16 +85,7 @@ fn a_log_is_listed_and_verified() {
     assert_eq!((home.must(&["events", "list", "--json"]), home.must(&["usage", "--json"])), ("[]".into(), "[]".into()));
     let database = home.data_dir().join("tombolo.sqlite");
     let run = |text: &str| statements(&database, text);
-    let mut last = "0".repeat(64);
-    let ids = ["0191f3c2-7c1f-7e0a-8000-000000000001", "0191f3c2-7c1f-7e0a-8000-000000000002"];
-    for (position, id) in (1..).zip(ids) {
-        let body = r#"{"text":"\u001b[2J"}"#;
-        last = seal(&last, position, id, body);
-        run(&format!(
-            "INSERT INTO events (id, at, kind, body, position, seal)
-             VALUES ('{id}', 1, 'test', '{body}', {position}, '{last}')"
-        ));
-    }
+    let last = happen(&database, 2);
     assert!(home.must(&["events", "verify"]).contains(&format!("2:{last}")));
     home.must(&["events", "verify", "--known", &format!("2:{last}")]);
     let wrong = home.run(&["events", "verify", "--known", &format!("1:{last}")]);

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "how a test fails")]
 
 mod backup;
-#[expect(dead_code, reason = "for the tests of the login doors")]
 mod browser;
+mod canary;
 mod command_line;
 mod compute;
 mod conformance;
@@ -17,17 +17,25 @@ mod health;
 mod image;
 mod keystone;
 mod link;
+mod listening;
 mod login;
+mod login_bearer;
+mod login_browser;
+mod login_client;
+mod login_flood;
+mod login_membership;
+mod login_provider;
 mod machine;
 mod metrics;
 mod network;
+mod people;
 mod person;
 mod postgres;
-#[expect(dead_code, reason = "for the tests of the login doors")]
 mod provider;
 mod provider_rig;
 mod query;
 mod request_id;
+mod school;
 mod security_group;
 mod server;
 mod storage;

@@ -24,7 +24,14 @@ impl Terminal {
         let mut words: Vec<String> = vec![serve.get_program().to_str().unwrap().to_owned()];
         words.extend(serve.get_args().map(|word| word.to_str().unwrap().to_owned()));
         let mut command = Command::new("script");
-        command.args(["--quiet", "--flush", "--return", "--command", &format!("exec {}", words.join(" ")), "/dev/null"]);
+        command.args([
+            "--quiet",
+            "--flush",
+            "--return",
+            "--command",
+            &format!("exec {}", words.join(" ")),
+            "/dev/null",
+        ]);
         for (name, value) in serve.get_envs() {
             match value {
                 Some(value) => command.env(name, value),

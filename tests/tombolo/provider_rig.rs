@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// A program that trusts the provider: it takes what it is sent, and says hello.
-struct Program {
-    base: String,
+pub struct Program {
+    pub base: String,
     requests: mpsc::UnboundedReceiver<String>,
 }
 
 impl Program {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (sender, requests) = mpsc::unbounded_channel();
@@ -49,7 +49,7 @@ impl Program {
     }
 
     /// The next request that is for the path.
-    async fn next(&mut self, path: &str) -> String {
+    pub async fn next(&mut self, path: &str) -> String {
         loop {
             let request = self.requests.recv().await.unwrap();
             if request.split(' ').nth(1).is_some_and(|target| target.starts_with(path)) {
@@ -73,12 +73,12 @@ fn claims(token: &str) -> Value {
 }
 
 /// A field of an answer in the form of a query.
-fn field<'a>(text: &'a str, name: &str) -> &'a str {
+pub fn field<'a>(text: &'a str, name: &str) -> &'a str {
     let at = text.find(&format!("{name}=")).unwrap() + name.len() + 1;
     text[at..].split(['&', ' ', '\r', '\n']).next().unwrap()
 }
 
-async fn ask(provider: &Provider, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
+pub async fn ask(provider: &Provider, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
     let body = form.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
     let request = reqwest::Client::new()
         .post(format!("{}{path}", provider.issuer))

@@ -130,12 +130,22 @@ impl Home {
         self.try_serve().unwrap_or_else(|log| panic!("tombolo serve ended: {log}"))
     }
 
+    /// Starts a server where another one was before.
+    pub fn serve_at(&self, base: &str) -> Server {
+        let listen = base.rsplit('/').next().unwrap();
+        self.try_serve_at(listen).unwrap_or_else(|log| panic!("tombolo serve ended: {log}"))
+    }
+
     /// Starts a server; answers its words when it ends instead of listening.
     pub fn try_serve(&self) -> Result<Server, String> {
+        self.try_serve_at("127.0.0.1:0")
+    }
+
+    fn try_serve_at(&self, listen: &str) -> Result<Server, String> {
         let log = self.path("serve.log");
         let errors = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = self
-            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .command(&["serve", "--listen", listen])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)

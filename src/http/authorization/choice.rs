@@ -5,9 +5,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    http::login::{Session, Trouble, Visitor},
-    login::{Proof, Right, Rights, account::MOST_DAYS},
-    request::{Actor, came_from, sent_by},
+    http::login::{Session, Trouble},
+    login::{Right, Rights, account::MOST_DAYS},
     store::{
         Db,
         live_member::{self, LiveMember},
@@ -96,14 +95,6 @@ impl Chosen {
         let days = days.and_then(|days| i32::try_from(days).ok());
         Ok((project, rights, days.ok_or_else(|| wrong(format!("A token holds for 1 to {MOST_DAYS} days.")))?))
     }
-}
-
-/// For the event log: who decides, from where.
-pub fn note_sender(visitor: &Visitor, session: &Session) {
-    let from = visitor.address.to_string();
-    came_from(from.clone());
-    let (user, user_id) = (session.live.user_name.clone(), Some(session.live.user.0));
-    sent_by(Actor { user, user_id, from: Some(from), by: Proof::Session.to_string() });
 }
 
 /// A time that has passed, for people.

@@ -5,7 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{
-    choice::{Choice, Chosen, note_sender},
+    choice::{Choice, Chosen},
     fields::Fields,
     refusal::Refusal,
     wish::Wish,
@@ -131,7 +131,6 @@ pub async fn decide(
 ) -> Result<HttpResponse, Error> {
     let session = visitor.let_in(&request)?;
     visitor.check_form(&request, &doors, &form.chosen.form_token)?;
-    note_sender(&visitor, session);
     let unfit = || Trouble::new(StatusCode::BAD_REQUEST, "The form is damaged.", "Start the program again.");
     let fields = Fields::parse(form.asked.as_bytes()).map_err(|_| unfit())?;
     let Ok(asked) = asked(&fields, &visitor.base) else { return Err(unfit().into()) };

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     Limits,
-    choice::{Ago, Choice, Chosen, note_sender},
+    choice::{Ago, Choice, Chosen},
 };
 use crate::{
     http::{
@@ -122,7 +122,6 @@ pub async fn decide(
 ) -> Result<HttpResponse, Error> {
     let session = visitor.let_in(&request)?;
     visitor.check_form(&request, &doors, &form.chosen.form_token)?;
-    note_sender(&visitor, session);
     let gone = || {
         let what = "This terminal does not wait any more: somebody has decided already, or it was too long ago.";
         Trouble::new(StatusCode::NOT_FOUND, what, "Begin anew at the terminal.").with_link("/device", "Enter a code")

@@ -3,17 +3,24 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use serde_json::json;
 
 use super::{
     Doors, Visitor, cookie,
     page::{Trouble, see_other, with_cookie},
 };
 use crate::{
-    login::{local_path::LocalPath, unguessable::Unguessable},
+    login::{
+        local_path::LocalPath,
+        told::{self, Told},
+        unguessable::Unguessable,
+    },
+    request::Actor,
     store::{
         Timestamp,
         member::UserId,
         session::{self, NewSession},
+        user,
     },
 };
 
@@ -59,7 +66,16 @@ pub async fn enter(
             if let Some(before) = &before {
                 session::end(connection, before)?;
             }
-            session::insert(connection, &new)
+            session::insert(connection, &new)?;
+            // Who comes by a provider is told of where they are admitted.
+            match (&new.provider, user::find(connection, new.user)?) {
+                (None, Some(user)) => {
+                    let (from, by) = (Some(new.address.clone()), "session".to_owned());
+                    let actor = Actor { user: user.name, user_id: Some(user.id.0), from, by };
+                    told::record(connection, Told::new("login.succeeded", json!({ "local": true })), Some(&actor))
+                }
+                _ => Ok(()),
+            }
         })
         .await?;
     let mut response = see_other(next.as_str());

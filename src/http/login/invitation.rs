@@ -6,8 +6,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Doors, Visitor, choose, counted, requests,
+    Doors, Visitor, choose, counted,
     page::{Shell, Trouble, page, see_other},
+    requests,
 };
 use crate::{
     login::{

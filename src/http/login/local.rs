@@ -10,7 +10,7 @@ use super::{
     page::Trouble,
 };
 use crate::{
-    login::{local_path::LocalPath, password::Password},
+    login::{failure, local_path::LocalPath, password::Password},
     store::password,
 };
 
@@ -40,6 +40,7 @@ pub async fn enter(
     if !doors.config.local_users {
         return Err(Trouble::nowhere());
     }
+    let called = name.clone();
     let (user, hash) = doors.db.read(move |connection| password::find(connection, &name)).await?.unzip();
     let fits = match Password::typed(form.password) {
         Ok(typed) => typed.fits(hash).await,
@@ -51,6 +52,9 @@ pub async fn enter(
             begin(&visitor, &doors, arrival, &next).await
         }
         None => {
+            let reason = "name and password do not belong together";
+            // Names of nobody are not written down: people type passwords into the wrong field.
+            failure::tell(&doors.db, "password", user.map(|_| called.as_str()), reason).await;
             let notice = "This name and this password do not belong together. Try again.".to_owned();
             choose::again(&visitor, &doors, &next, StatusCode::UNAUTHORIZED, Some(notice)).await
         }

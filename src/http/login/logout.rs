@@ -3,12 +3,19 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     Doors, Visitor, cookie,
     page::{Shell, Trouble, notice, page, see_other, with_cookie},
 };
-use crate::{login::sealed, store::session};
+use crate::{
+    login::{
+        sealed,
+        told::{self, Told},
+    },
+    store::session,
+};
 
 #[derive(Template)]
 #[template(path = "logout.html")]
@@ -41,7 +48,15 @@ pub async fn leave(
     let Some(session) = &visitor.session else { return Ok(see_other("/login")) };
     visitor.check_form(&request, &doors, &form.form_token)?;
     let hash = session.hash.clone();
-    let ended = doors.db.write(move |connection| session::end(connection, &hash)).await?;
+    let actor = crate::request::actor();
+    let end = doors.db.write(move |connection| {
+        let ended = session::end(connection, &hash)?;
+        if ended.is_some() {
+            told::record(connection, Told::new("login.left", json!({})), actor.as_ref())?;
+        }
+        Ok(ended)
+    });
+    let ended = end.await?;
     let mut onward = None;
     if let Some((ended, provider)) = ended.as_ref().and_then(|ended| Some((ended, ended.provider.as_deref()?))) {
         let id_token = ended.id_token.as_deref().and_then(|token| sealed::open(&doors.secret, sealed::ID_TOKEN, token));

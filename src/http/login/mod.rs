@@ -7,11 +7,13 @@ mod cookie;
 mod entering;
 mod figures;
 mod forgery;
+mod invitation;
 mod link;
 mod local;
 mod logout;
 mod page;
 mod provider;
+mod requests;
 mod style;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,7 @@ use actix_web::{
 
 #[allow(unused_imports, reason = "for pages of other rooms")]
 pub use self::{
-    page::{Shell, Trouble, dress, notice, page, see_other, with_form_target},
+    page::{Shell, Trouble, dress, notice, page, see_other},
     visitor::{Session, Visitor, by_session, cookie_hash},
 };
 use super::limit::{Limit, TooOften, neighbourhood};
@@ -90,7 +92,7 @@ impl Doors {
     /// The doors over this store.
     pub fn new(db: Db, providers: Providers, secret: Secret, config: LoginConfig) -> Self {
         let rules = config.rules();
-        let confirmations = Confirmations::new(&db, &providers, &secret, rules.clone());
+        let confirmations = Confirmations::new(&db, &providers, &secret, rules.clone(), config.pace());
         Self { db, providers, secret, config, rules, confirmations, limits: Limits::new() }
     }
 }
@@ -119,6 +121,15 @@ pub fn routes(server: &mut web::ServiceConfig) {
         .service(at("/account/tokens").route(web::post().to(account::make_token)))
         .service(at("/account/tokens/{id}/revoke").route(web::post().to(account::revoke_token)))
         .service(at("/account/sessions/end").route(web::post().to(account::end_other_sessions)))
+        .service(
+            at("/invitation/{secret}").route(reading().to(invitation::show)).route(web::post().to(invitation::accept)),
+        )
+        .service(at("/invitations").route(web::post().to(invitation::make)))
+        .service(at("/invitations/{id}/revoke").route(web::post().to(invitation::revoke)))
+        .service(at("/register").route(reading().to(requests::show_form)).route(web::post().to(requests::ask)))
+        .service(at("/registrations").route(reading().to(requests::show)))
+        .service(at("/registrations/{id}/approve").route(web::post().to(requests::approve)))
+        .service(at("/registrations/{id}/refuse").route(web::post().to(requests::refuse)))
         .service(
             web::resource(["/login/{tail:.*}", "/account/{tail:.*}"]).to(async || Trouble::nowhere().error_response()),
         );

@@ -92,21 +92,9 @@ pub fn with_cookie(mut response: HttpResponse, cookie: &str) -> HttpResponse {
     response
 }
 
-/// Lets the page's forms lead to another origin as well.
-pub fn with_form_target(mut response: HttpResponse, origin: &str) -> HttpResponse {
-    if let Ok(value) = HeaderValue::from_str(&policy(origin)) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, value);
-    }
-    response
-}
-
-fn policy(form_target: &str) -> String {
-    let blank = if form_target.is_empty() { "" } else { " " };
-    format!(
-        "default-src 'none'; style-src 'self'; form-action 'self'{blank}{form_target}; frame-ancestors 'none'; \
-         base-uri 'none'"
-    )
-}
+/// Nothing is loaded but our style, and forms lead to us alone.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Puts onto every page what browsers are to keep to, and onto every answer over TLS that they should use it always.
 ///
@@ -126,7 +114,7 @@ pub async fn dress(
     }
     let is_page = |media: &HeaderValue| media.as_bytes().starts_with(b"text/html");
     if headers.get(header::CONTENT_TYPE).is_some_and(is_page) {
-        put(headers, header::CONTENT_SECURITY_POLICY, &policy(""));
+        put(headers, header::CONTENT_SECURITY_POLICY, POLICY);
         // Our own forms must say where they come from, and with `no-referrer` browsers say `null` there.
         put(headers, header::REFERRER_POLICY, "same-origin");
         put(headers, header::CACHE_CONTROL, "no-store");

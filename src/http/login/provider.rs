@@ -16,6 +16,7 @@ use super::{
 use crate::{
     http::{address::Addresses, limit::neighbourhood},
     login::{
+        failure,
         identity::Identity,
         local_path::LocalPath,
         people::{self, AdmissionError, Occasion},
@@ -73,7 +74,14 @@ pub async fn callback(
     counted(&doors.limits.callbacks, &visitor)?;
     let held = cookie::get(&request, cookie::SIGNING_IN).ok_or_else(unrequested)?;
     let finished = doors.providers.finish(&provider, &visitor.base, held, &answer).await;
-    let finished = finished.map_err(|error| refused(&error))?;
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error) => {
+            let door = format!("provider {provider}");
+            failure::tell(&doors.db, &door, None, &error.to_string()).await;
+            return Err(refused(&error));
+        }
+    };
     if !spend(&doors, finished.spent).await? {
         return Err(unrequested());
     }

@@ -138,6 +138,7 @@ impl Session {
     pub async fn of(request: &HttpRequest, doors: &Doors) -> Result<Option<Self>, crate::store::StoreError> {
         let Some(hash) = cookie_hash(request) else { return Ok(None) };
         let Some(live) = session::find_live(&doors.db, &hash).await? else { return Ok(None) };
+        request::sent_by(&live.user_name, Some(live.user.0), Proof::Session.to_string());
         if !doors.confirmations.keep(live.user).await {
             return Ok(Some(Self { hash, live }));
         }

@@ -24,8 +24,10 @@ const DISBELIEVED: i64 = 10;
 const REMEMBERED: u64 = 10_000;
 /// Access tokens have so many bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=16_384;
-/// So many questions are under way to providers at once because of tokens.
-const QUESTIONS: usize = 16;
+/// So many questions about tokens that only their provider can read are under way at once. Strangers can cause them.
+const QUESTIONS: usize = 32;
+/// How long a token waits for its turn to be asked about.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is only in tokens that are no access tokens.
 const OF_OTHER_TOKENS: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
@@ -86,11 +88,15 @@ impl Presented {
             taking().find(|client| client.config.introspection)
         };
         let Some(client) = client else { return Ok(None) };
-        let Ok(_permit) = self.questions.try_acquire() else {
-            return Err(ProviderError::Busy { provider: client.name().to_owned() });
+        let claims = if issuer.is_some() {
+            client.open_access_token(token).await?
+        } else {
+            let turn = tokio::time::timeout(PATIENCE, self.questions.acquire()).await;
+            let Ok(Ok(_turn)) = turn else {
+                return Err(ProviderError::Busy { provider: client.name().to_owned() });
+            };
+            client.introspected(token).await?
         };
-        let claims =
-            if issuer.is_some() { client.open_access_token(token).await? } else { client.introspected(token).await? };
         match claims {
             Some(claims) => client.bearer(token, claims).await,
             None => Ok(None),

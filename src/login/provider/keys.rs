@@ -112,7 +112,13 @@ fn read_key(value: &Value) -> Option<(CoreJsonWebKey, Key)> {
         ("OKP", Some("Ed25519")) => (Kind::Ed25519, &["kty", "crv", "x"]),
         _ => return None,
     };
-    if kind == Kind::Rsa && !is_reasonable(text("n")?, text("e")?) {
+    let is_sound = match kind {
+        Kind::Rsa => is_reasonable(text("n")?, text("e")?),
+        Kind::P256 => has_bytes(text("x")?, 32) && has_bytes(text("y")?, 32),
+        Kind::P384 => has_bytes(text("x")?, 48) && has_bytes(text("y")?, 48),
+        Kind::Ed25519 => has_bytes(text("x")?, 32),
+    };
+    if !is_sound {
         return None;
     }
     let (id, algorithm) = (optional("kid")?, optional("alg")?);
@@ -132,6 +138,10 @@ fn read_key(value: &Value) -> Option<(CoreJsonWebKey, Key)> {
     let jwk: Jwk = serde_json::from_value(Value::Object(plain)).ok()?;
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
     Some((typed, Key { id, kind, algorithm, decoding }))
+}
+
+fn has_bytes(text: &str, count: usize) -> bool {
+    URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == count)
 }
 
 fn is_reasonable(modulus: &str, exponent: &str) -> bool {

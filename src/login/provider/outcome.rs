@@ -82,7 +82,7 @@ pub struct SignedIn {
     pub claims: Claims,
     /// The provider's name for its session, for back-channel logout.
     pub sid: Option<String>,
-    /// To be shown when signing out; empty if the provider gave none when it was asked again.
+    /// To be shown when signing out; empty if the provider gave none when it was asked again, or a very long one.
     pub id_token: String,
     /// To ask again. Each may be worth one question only: the new one has to be kept, and two must not ask at once.
     pub refresh_token: Option<String>,

@@ -1,6 +1,8 @@
 use openidconnect::{
     AuthorizationCode, CsrfToken, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
-    TokenResponse, core::CoreAuthenticationFlow, core::CoreTokenType,
+    TokenResponse,
+    core::CoreAuthenticationFlow,
+    core::{CoreIdToken, CoreTokenType},
 };
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -9,7 +11,7 @@ use super::{
     Begun, CallbackAnswer, Finished, ProviderError, SignedIn, Spent, address,
     client::Client,
     id_token::{self, Occasion, Vouched},
-    signed::Distrust,
+    signed::{Distrust, LEEWAY},
     token_answer::{self, TokenAnswer},
     userinfo::{self, Said},
 };
@@ -23,6 +25,8 @@ const PATIENCE: i64 = 600;
 const RANDOM_BYTES: u32 = 32;
 /// A code is not longer, in bytes; nor is what else a browser brings.
 const LONGEST_CODE: usize = 4096;
+/// Tokens that are longer are not kept, in bytes: no address holds them when signing out.
+const LONGEST_KEPT: usize = 8 << 10;
 
 /// A sign-in under way. Only the browser holds it, sealed.
 #[derive(Serialize, Deserialize)]
@@ -132,11 +136,14 @@ impl Client {
             provider: self.name().to_owned(),
             sid: sid(&claims),
             claims,
-            id_token: token.to_string(),
-            refresh_token: tokens.refresh_token().map(|token| token.secret().clone()),
+            id_token: kept(token),
+            refresh_token: tokens
+                .refresh_token()
+                .map(|token| token.secret().clone())
+                .filter(|token| token.len() <= LONGEST_KEPT),
             expires_at: self.end(tokens.expires_in()),
         };
-        let spent = Spent::new("login", &self.config.issuer, &pending.state, pending.begun_at + PATIENCE);
+        let spent = Spent::new("login", &self.config.issuer, &pending.state, pending.begun_at + PATIENCE + LEEWAY);
         Ok(Finished { signed_in, next: LocalPath::or_account(Some(&pending.next)), spent })
     }
 
@@ -211,6 +218,12 @@ impl Client {
         // The library asks for `openid` itself.
         scopes.into_iter().filter(|scope| scope != "openid").map(Scope::new).collect()
     }
+}
+
+/// An ID token as it is kept for signing out.
+pub(super) fn kept(token: &CoreIdToken) -> String {
+    let token = token.to_string();
+    if token.len() > LONGEST_KEPT { String::new() } else { token }
 }
 
 pub(super) fn sid(claims: &Claims) -> Option<String> {

@@ -1,4 +1,4 @@
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -58,26 +58,30 @@ pub(super) enum AskError {
 }
 
 impl AskError {
-    pub fn away(what: &'static str, reason: impl ToString) -> Self {
-        Self::Away { what, reason: reason.to_string() }
+    pub fn away(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Away { what, reason: reason.into() }
     }
 
     /// What became of a question for something.
     pub fn of(what: &'static str, error: WebError) -> Self {
         match error {
             WebError::TooLong(_) => Self::Unfit(format!("asked for {what}, {error}")),
-            error => Self::away(what, error),
+            error => Self::away(what, error.to_string()),
         }
     }
 }
 
 impl Web {
-    /// Whoever this system trusts, over TLS 1.2 and 1.3.
+    /// Trusts whom this system trusts, over TLS 1.2 and 1.3.
     pub fn new() -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         // Some of a system's certificates may be odd; without any, each connection will say so.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        Self::trusting(roots)
+    }
+
+    fn trusting(roots: RootCertStore) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("no TLS: {error}"))?
@@ -144,4 +148,69 @@ impl<'c> AsyncHttpClient<'c> for Web {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     super::error::quote(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// Answers each connection over TLS with the same words. Gives its port.
+    async fn secure_server() -> u16 {
+        let certificate = include_bytes!("hostile/keys/for-tests-only-server.pem");
+        let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("hostile/keys/for-tests-only-server-key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                // One that does not trust us hangs up here.
+                let Ok(mut connection) = acceptor.accept(connection).await else { continue };
+                let mut head = [0; 4096];
+                let _ = connection.read(&mut head).await;
+                let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+                let _ = connection.shutdown().await;
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_provider_is_asked_over_tls_if_it_is_trusted_and_called_so() {
+        let port = secure_server().await;
+        let authority = include_bytes!("hostile/keys/for-tests-only-authority.pem");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority).unwrap()).unwrap();
+        let web = Web::trusting(roots).unwrap();
+        let answer = web.get("a word", &format!("https://localhost:{port}/"), 100).await;
+        assert_eq!(answer, Ok(b"hello".to_vec()));
+
+        let other_name = web.get("a word", &format!("https://127.0.0.1:{port}/"), 100).await;
+        assert!(matches!(other_name, Err(AskError::Away { .. })), "{other_name:?}");
+        let stranger = Web::new().unwrap().get("a word", &format!("https://localhost:{port}/"), 100).await;
+        let Err(AskError::Away { reason, .. }) = stranger else { panic!("a stranger is trusted") };
+        assert!(reason.contains("certificate"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_a_limit() {
+        let port = secure_server().await;
+        let authority = include_bytes!("hostile/keys/for-tests-only-authority.pem");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority).unwrap()).unwrap();
+        let web = Web::trusting(roots).unwrap();
+        let address = format!("https://localhost:{port}/");
+        assert!(web.get("a word", &address, 5).await.is_ok());
+        assert!(matches!(web.get("a word", &address, 4).await, Err(AskError::Unfit(_))));
+    }
 }

@@ -1,6 +1,7 @@
 //! People, tokens and sessions on SQLite and on a real PostgreSQL.
 
 mod gate;
+mod membership;
 mod people;
 mod session;
 
@@ -17,6 +18,7 @@ use crate::store::{Db, event::SealedEvent, tests::postgres::Postgres};
 async fn stories(db: &Db, other: &Db) {
     people::stories(db).await;
     session::stories(db, other).await;
+    membership::stories(db, other).await;
     gate::stories(db, other).await;
 }
 

@@ -26,7 +26,7 @@ async function endSessions(world, user) {
 }
 
 // An access token as the token endpoint would issue it, without the walk through the pages.
-async function issue(world, { user, client: clientId, scope = 'openid profile email', resource }) {
+async function issue(world, { user, client: clientId, resource, scope = resource ? 'occi' : 'openid profile email' }) {
   const { provider } = world;
   if (person(user) === undefined) throw new Error(`nobody is called "${user}"`);
   const client = await provider.Client.find(clientId);

@@ -27,7 +27,7 @@ function newKeys() {
 
 // The resource whose access tokens are JWTs; without a resource they are opaque.
 function resourceServer(resource) {
-  return { scope: 'openid profile email occi', audience: resource, accessTokenFormat: 'jwt',
+  return { scope: 'occi', audience: resource, accessTokenFormat: 'jwt',
     jwt: { sign: { alg: 'RS256' } } };
 }
 

@@ -116,7 +116,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9qQ2 teacher@school";
 
     #[test]
-    fn keys_with_more_than_a_key_are_refused() {
+    fn a44_keys_with_more_than_a_key_are_refused() {
         assert_eq!(check_key(KEY).unwrap(), KEY);
         assert_eq!(check_key(&format!("{KEY}\n")).unwrap(), KEY, "a file's last newline is no second line");
         for bad in [
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_dns_names_are_host_names() {
+    fn a44_only_dns_names_are_host_names() {
         for good in ["a", "classroom-1", "a.b-c.d9"] {
             check_hostname(good).unwrap();
         }

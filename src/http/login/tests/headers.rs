@@ -13,7 +13,13 @@ async fn every_page_tells_browsers_what_it_may_do() {
             continue;
         }
         let policy = page.header("content-security-policy");
-        for part in ["default-src 'none'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "style-src 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
@@ -50,7 +56,8 @@ async fn a42_what_people_are_called_is_shown_and_not_run() {
     let page = anna.get("/account").await;
     assert!(!page.body.contains("<script") && !page.body.contains("<img"), "{}", page.body);
     assert!(page.body.contains("&#60;script&#62;alert(1)"), "the control: it is shown. {}", page.body);
-    let page = rig.browser().get("/login/callback/school?error=%3Cscript%3E&error_description=%3Cscript%3E&state=x").await;
+    let page =
+        rig.browser().get("/login/callback/school?error=%3Cscript%3E&error_description=%3Cscript%3E&state=x").await;
     assert!(!page.body.contains("<script"), "{}", page.body);
 }
 

@@ -6,6 +6,7 @@ mod entering;
 mod forgery;
 mod headers;
 mod leaving;
+mod members;
 mod strangers;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
@@ -47,7 +48,6 @@ struct Rig {
     base: String,
     db: Db,
     hostile: Hostile,
-    secret: Secret,
     _shutdown: tokio_util::sync::DropGuard,
     _directory: tempfile::TempDir,
 }
@@ -75,13 +75,13 @@ impl Rig {
         let secret = Secret::from_bytes([7; 32]);
         let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
         let providers = Providers::new(&config.login.provider, public_url, &secret).unwrap();
-        let images = Arc::new(ImageStore::open(&directory.path().join("images")).unwrap());
+        let images = Arc::new(ImageStore::open(directory.path().join("images")).unwrap());
         let sites = Sites::connect(&config.site).unwrap();
         let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
         let rooms = Rooms {
             broker: Broker::new(db.clone(), dispatch, &config).unwrap(),
             gate: Gate::new(db.clone(), secret.clone()),
-            doors: Doors::new(db.clone(), providers, secret.clone(), config.login.clone()),
+            doors: Doors::new(db.clone(), providers, secret, config.login.clone()),
             figures: Figures::new(measured::recorder().unwrap().handle(), &config.metrics),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -95,7 +95,7 @@ impl Rig {
             ended.cancelled().await;
             handle.stop(false).await;
         });
-        Self { base, db, hostile, secret, _shutdown: shutdown.drop_guard(), _directory: directory }
+        Self { base, db, hostile, _shutdown: shutdown.drop_guard(), _directory: directory }
     }
 
     fn browser(&self) -> Browser {

@@ -230,18 +230,18 @@ impl State {
         self.signers.last().unwrap()
     }
 
-    /// Signs as the script has it.
-    pub fn id_token(&self, claims: &Value) -> String {
+    /// Signs in that way.
+    pub fn signed(&self, signing: &Signing, claims: &Value) -> String {
         let signer = self.signer();
         let mut header = json!({"alg": signer.algorithm(), "kid": signer.kid});
-        match &self.script.signing {
+        match signing {
             Signing::NotAtAll => header["alg"] = json!("none"),
             Signing::SharedKey(_) => header["alg"] = json!("HS256"),
             Signing::Stranger(stranger) => header["alg"] = json!(stranger.algorithm()),
             Signing::Well | Signing::Broken => (),
         }
         (self.script.header)(&mut header);
-        match &self.script.signing {
+        match signing {
             Signing::Well => signer.token(&header, claims),
             Signing::NotAtAll => compact(&header, claims, |_| Vec::new()),
             Signing::SharedKey(key) => compact(&header, claims, |message| hs256(key, message)),

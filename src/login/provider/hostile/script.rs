@@ -16,7 +16,7 @@ pub enum Signing {
     /// Well, and then a bit is turned.
     Broken,
     /// With a key that is not published, under the name of one that is.
-    Stranger(Signer),
+    Stranger(Box<Signer>),
 }
 
 /// How the hostile provider behaves. As it stands at first, it is a good provider.
@@ -41,10 +41,10 @@ pub struct Script {
     pub token_error: Option<(String, String)>,
     /// Changes what userinfo answers.
     pub userinfo: Change,
-    /// With what userinfo answers; a token signed by us instead of plain JSON.
+    /// With what status userinfo answers.
     pub userinfo_status: u16,
-    /// Whether userinfo is signed.
-    pub userinfo_signed: bool,
+    /// How userinfo is signed; plain JSON if it is not to be.
+    pub userinfo_signing: Option<Signing>,
     /// Changes what introspection answers.
     pub introspection: Change,
     /// Every request is answered with this instead.
@@ -74,7 +74,7 @@ impl Script {
             token_error: None,
             userinfo: nothing(),
             userinfo_status: 200,
-            userinfo_signed: false,
+            userinfo_signing: None,
             introspection: nothing(),
             outage: None,
             callback_issuer: None,

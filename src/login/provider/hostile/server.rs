@@ -115,16 +115,15 @@ fn token(world: &World, state: &mut State, form: &Form) -> HttpResponse {
     let (access, refresh) = (state.new_name("access"), state.new_name("refresh"));
     state.access_tokens.push(access.clone());
     state.refresh_tokens.push(refresh.clone());
-    let half = |text: &str| URL_SAFE_NO_PAD.encode(&sha256(text)[..16]);
     let mut claims = world.id_claims(&state.script, nonce.as_deref());
-    claims["at_hash"] = json!(half(&access));
+    claims["at_hash"] = json!(state.signer().half_hash(&access));
     if let Some(code) = code {
-        claims["c_hash"] = json!(half(&code));
+        claims["c_hash"] = json!(state.signer().half_hash(&code));
     }
     (state.script.id_token)(&mut claims);
     let mut answer = json!({
         "access_token": access, "token_type": "Bearer", "expires_in": super::LASTS, "refresh_token": refresh,
-        "id_token": state.id_token(&claims),
+        "id_token": state.signed(&state.script.signing, &claims),
     });
     (state.script.token_answer)(&mut answer);
     json(answer)
@@ -146,8 +145,8 @@ fn userinfo(request: &HttpRequest, state: &State) -> HttpResponse {
     }
     let mut said = Value::Object(World::userinfo(script));
     (script.userinfo)(&mut said);
-    if script.userinfo_signed {
-        return HttpResponse::Ok().content_type("application/jwt").body(state.id_token(&said));
+    if let Some(signing) = &script.userinfo_signing {
+        return HttpResponse::Ok().content_type("application/jwt").body(state.signed(signing, &said));
     }
     json(said)
 }

@@ -101,6 +101,12 @@ impl Signer {
         }
     }
 
+    /// Half of the hash that belongs to the algorithm, as `at_hash` and `c_hash` have it.
+    pub fn half_hash(&self, text: &str) -> String {
+        let hash = if self.algorithm() == "EdDSA" { sha512(text) } else { sha256(text) };
+        URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2])
+    }
+
     fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.key {
@@ -136,6 +142,11 @@ pub fn compact(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u
 /// HS256 with any bytes for a key.
 pub fn hs256(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
+}
+
+/// SHA-512.
+pub fn sha512(text: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA512, text.as_bytes()).as_ref().to_vec()
 }
 
 /// SHA-256.

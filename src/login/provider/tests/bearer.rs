@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{NAME, Rig, providers, remove};
 use crate::login::provider::{
-    Clock,
+    Clock, SigningAlgorithm,
     hostile::{Hostile, Signer, compact, hs256},
 };
 
@@ -121,6 +121,44 @@ async fn a1_a2_a3_a_bearer_token_must_be_signed_by_its_provider() {
         assert!(!opens(&rig, &token).await, "{what}");
     }
     assert!(opens(&rig, &good).await);
+}
+
+#[tokio::test]
+async fn a2_a_bearer_token_is_signed_as_configured() {
+    let rig = Rig::with(|config| config.signing_algorithms = vec![SigningAlgorithm::Es256]);
+    let claims = rig.hostile.access_claims();
+    assert!(!opens(&rig, &rig.hostile.token("at+jwt", &claims)).await);
+    let logout = rig.hostile.token("logout+jwt", &rig.hostile.logout_claims());
+    assert!(rig.providers.logout_token(NAME, &logout).await.is_err());
+    rig.hostile.rotate(Signer::es256("second"));
+    assert!(opens(&rig, &rig.hostile.token("at+jwt", &claims)).await);
+}
+
+#[tokio::test]
+async fn a8_a_bearer_token_s_header_asks_for_a_signature_only() {
+    let rig = Rig::new();
+    let signer = Signer::rsa("first");
+    let claims = rig.hostile.access_claims();
+    let good = json!({"alg": "RS256", "kid": "first", "typ": "at+jwt"});
+    assert!(opens(&rig, &signer.token(&good, &claims)).await);
+    for (name, value) in [
+        ("crit", json!(["exp"])),
+        ("cty", json!("JWT")),
+        ("zip", json!("DEF")),
+        ("enc", json!("A128GCM")),
+        ("kid", json!("../first")),
+    ] {
+        let mut header = good.clone();
+        header[name] = value;
+        assert!(!opens(&rig, &signer.token(&header, &claims)).await, "{name}");
+    }
+    // What points to another key is not looked at.
+    let mut header = good.clone();
+    header["jku"] = json!(format!("{}/evil-jwks", rig.hostile.issuer));
+    header["jwk"] = Signer::other_rsa("evil").public();
+    assert!(opens(&rig, &signer.token(&header, &claims)).await);
+    assert!(!opens(&rig, &Signer::other_rsa("first").token(&header, &claims)).await);
+    assert_eq!(rig.hostile.requests("/evil-jwks"), 0);
 }
 
 #[tokio::test]

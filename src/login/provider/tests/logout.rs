@@ -77,7 +77,8 @@ async fn whatever_is_no_logout_of_this_provider_ends_nothing() {
         assert!(matches!(ended, Err(ProviderError::Untrusted { .. })), "without {name}: {ended:?}");
     }
     let mut claims = rig.hostile.logout_claims();
-    (remove(&mut claims, "sub"), remove(&mut claims, "sid"));
+    remove(&mut claims, "sub");
+    remove(&mut claims, "sid");
     assert!(rig.providers.logout_token(NAME, &rig.hostile.token("logout+jwt", &claims)).await.is_err());
 }
 

@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::{Rig, remove};
-use crate::login::provider::{ProviderError, hostile::Signing};
+use crate::login::provider::{
+    ProviderError,
+    hostile::{Signer, Signing},
+};
 
 #[tokio::test]
 async fn a7_userinfo_must_be_about_the_same_person() {
@@ -34,28 +37,22 @@ async fn what_userinfo_says_changes_nothing_that_was_signed() {
 #[tokio::test]
 async fn signed_userinfo_is_checked() {
     let rig = Rig::new();
-    rig.hostile.play(|script| script.userinfo_signed = true);
+    rig.hostile.play(|script| script.userinfo_signing = Some(Signing::Well));
     assert_eq!(rig.sign_in().await.unwrap().signed_in.claims.preferred_username.as_deref(), Some("anna"));
     for (what, change) in [("another issuer", ("iss", "https://evil.example")), ("another client", ("aud", "other"))] {
         rig.refuses(what, |script| {
-            script.userinfo_signed = true;
+            script.userinfo_signing = Some(Signing::Well);
             script.userinfo = Box::new(move |said| said[change.0] = json!(change.1));
         })
         .await;
     }
-    // The ID token is signed like that as well, so it is the one that is refused unless userinfo alone is looked at.
-    let rig = Rig::new();
-    rig.hostile.play(|script| {
-        script.userinfo_signed = true;
-        script.header = Box::new(|header| header["kid"] = json!("first"));
-        script.userinfo = Box::new(|said| said["sub"] = json!("somebody-else"));
-    });
-    assert!(rig.sign_in().await.is_err());
-    rig.refuses("an unsigned answer", |script| {
-        script.userinfo_signed = true;
-        script.signing = Signing::NotAtAll;
-    })
-    .await;
+    let stranger = Signer::other_rsa("first");
+    for signing in
+        [Signing::NotAtAll, Signing::Broken, Signing::Stranger(Box::new(stranger)), Signing::SharedKey(b"key".to_vec())]
+    {
+        let error = rig.refuses("a badly signed answer", |script| script.userinfo_signing = Some(signing)).await;
+        assert!(matches!(error, ProviderError::Untrusted { what: "answer about a person", .. }), "{error:?}");
+    }
 }
 
 #[tokio::test]
