@@ -21,8 +21,20 @@ use crate::request;
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// A client's own id is not longer.
 const LONGEST: usize = 128;
+/// What follows is a secret.
+const SECRET_PATHS: [&str; 2] = ["/login/link/", "/invitation/"];
 /// So many bytes of a path are logged.
 const LOGGED_PATH: usize = 200;
+
+/// The path as it is logged: what follows these is a secret by which somebody gets in.
+fn logged(path: &str) -> String {
+    // A path may be written with several slashes, or encoded.
+    let plain = path.replace("//", "/").to_ascii_lowercase();
+    match SECRET_PATHS.into_iter().find(|start| plain.starts_with(start)) {
+        Some(start) => format!("{start}(withheld)"),
+        None => path[..path.floor_char_boundary(LOGGED_PATH)].to_owned(),
+    }
+}
 
 /// Gives the request its id, follows it in the log, and measures it.
 ///
@@ -34,11 +46,11 @@ pub async fn follow(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = of_client(request.headers()).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     let method = request.method().clone();
-    let path = request.path();
+    let path = logged(request.path());
     let span = tracing::info_span!(
         "request",
         %method,
-        path = &path[..path.floor_char_boundary(LOGGED_PATH)],
+        path,
         request_id = id,
         user = field::Empty,
         project = field::Empty,

@@ -4,6 +4,7 @@
 
 mod backup;
 mod browser;
+mod canary;
 mod command_line;
 mod compute;
 mod conformance;
@@ -27,8 +28,8 @@ mod login_provider;
 mod machine;
 mod metrics;
 mod network;
-mod person;
 mod people;
+mod person;
 mod postgres;
 mod provider;
 mod provider_rig;
