@@ -109,7 +109,8 @@ async fn strangers(server: &Server) -> String {
         typed.header("Origin", &server.base).body(body)
     };
     told += &ask(post("/login/backchannel/school", format!("logout_token={ID_TOKEN}"))).await;
-    let exchange = format!("grant_type=authorization_code&code={code}&code_verifier={verifier}&client_id=x&redirect_uri=x");
+    let exchange =
+        format!("grant_type=authorization_code&code={code}&code_verifier={verifier}&client_id=x&redirect_uri=x");
     told += &ask(post("/login/token", exchange)).await;
     told += &ask(post("/login/token", format!("grant_type=refresh_token&refresh_token={refresh}"))).await;
     let keystone = serde_json::json!({ "auth": { "passwordCredentials": { "username": "ann", "password": basic } } });

@@ -227,10 +227,7 @@ async fn limits_are_set_shown_and_held() {
     home.must(&["quota", "set", "--project", "class", "--user", "ann", "--machines", "1"]);
     server.create("blank", "").await;
     let shown = json(&server.get("/quota").await.body);
-    assert_eq!(
-        (&shown["project"]["limit"]["machines"], &shown["project"]["left"]["machines"]),
-        (&2.into(), &1.into())
-    );
+    assert_eq!((&shown["project"]["limit"]["machines"], &shown["project"]["left"]["machines"]), (&2.into(), &1.into()));
     assert_eq!((&shown["user"]["used"]["machines"], &shown["user"]["left"]["machines"]), (&1.into(), &0.into()));
     assert_eq!(shown["user"]["limit"]["cores"], Value::Null);
     let body = format!("{KIND_LINE}\n");
