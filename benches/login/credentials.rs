@@ -32,7 +32,8 @@ impl Provider {
             .expect("the provider of the tests");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its first line");
-        let said: Value = serde_json::from_str(&line).expect("the provider starts: tests/rigs/provider/run provider.mjs");
+        let said: Value =
+            serde_json::from_str(&line).expect("the provider starts: tests/rigs/provider/run provider.mjs");
         let text = |name: &str| said[name].as_str().expect("its addresses").to_owned();
         Self { child, issuer: text("issuer"), control: text("control") }
     }
@@ -60,9 +61,8 @@ pub fn session_by(address: &str, link: &str) -> String {
     let page = ask(address, "GET", path, "", "");
     let visit = page.cookie("__Host-tombolo-visit");
     let form_token = page.between("name=\"form_token\" value=\"", "\"");
-    let fields = format!(
-        "Cookie: {visit}\r\nOrigin: http://{address}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    );
+    let fields =
+        format!("Cookie: {visit}\r\nOrigin: http://{address}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
     ask(address, "POST", path, &fields, &format!("form_token={form_token}")).cookie("__Host-tombolo-session")
 }
 

@@ -18,8 +18,7 @@ pub enum Way {
 }
 
 impl Way {
-    pub const ALL: [Self; 6] =
-        [Self::Anonymous, Self::Bearer, Self::Basic, Self::AuthToken, Self::Session, Self::Jwt];
+    pub const ALL: [Self; 6] = [Self::Anonymous, Self::Bearer, Self::Basic, Self::AuthToken, Self::Session, Self::Jwt];
 
     pub fn name(self) -> &'static str {
         match self {

@@ -78,6 +78,7 @@ pub fn is_known(connection: &mut DbConnection, code_hash: &str) -> Result<bool, 
     Ok(found.is_some())
 }
 
+/// User, project, client, rights, days, redirect URI, challenge and end.
 type Row = (String, String, String, String, i32, String, String, i64);
 
 /// What the code stands for, if it holds. It is void from now on, whatever comes of it.

@@ -30,7 +30,8 @@ async fn access_tokens_of_the_provider_open_the_door() {
     let jwt = provider.access_token("ben", "script", Some(AUDIENCE)).await;
     assert_eq!(school.status(&jwt).await, StatusCode::OK, "{}", school.server.log());
     let opaque = provider.access_token("anna", "tombolo", None).await;
-    let several = Answer::of(school.server.request("GET", "/compute/").bearer_auth(&opaque).send().await.unwrap()).await;
+    let several =
+        Answer::of(school.server.request("GET", "/compute/").bearer_auth(&opaque).send().await.unwrap()).await;
     assert!(several.status.is_client_error(), "{}", several.status);
     for words in ["X-Project", "class-3b", "staff-room"] {
         assert!(several.body.contains(words), "{words}: {}", several.body);

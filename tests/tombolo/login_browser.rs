@@ -45,10 +45,7 @@ async fn signs_in_and_out(school: School, browser: Browser) {
     let secret = token.rsplit('_').next().unwrap();
     assert!(account.text.contains("My laptop") && !account.text.contains(secret), "{}", account.text);
     assert!(!browser.reload().await.text.contains(secret));
-    let body = format!(
-        "{KIND_LINE}\nCategory: blank; scheme=\"{}\"; class=\"mixin\"\n",
-        crate::server::OS_TPL_SCHEME
-    );
+    let body = format!("{KIND_LINE}\nCategory: blank; scheme=\"{}\"; class=\"mixin\"\n", crate::server::OS_TPL_SCHEME);
     let request = school.server.request("POST", "/compute/").bearer_auth(&token);
     let made = Answer::of(request.header("Content-Type", "text/plain").body(body).send().await.unwrap()).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);

@@ -19,8 +19,16 @@ const KEPT_OF_A_STRANGER: u64 = 600;
 const UNREST: u64 = 4 << 20;
 
 const TABLES: [&str; 10] = [
-    "users", "identities", "sessions", "spent", "confirmations", "grants", "device_requests", "authorization_codes",
-    "registrations", "events",
+    "users",
+    "identities",
+    "sessions",
+    "spent",
+    "confirmations",
+    "grants",
+    "device_requests",
+    "authorization_codes",
+    "registrations",
+    "events",
 ];
 
 /// In bytes.
@@ -34,26 +42,28 @@ fn resident(process: u32) -> u64 {
 async fn strangers_come(base: &str, first: u32) {
     let client = Client::builder().redirect(Policy::none()).build().unwrap();
     let crowd = Arc::new(Semaphore::new(CROWD));
-    let coming: Vec<_> = (first..first + STRANGERS).map(|number| {
-        let (client, crowd, base) = (client.clone(), Arc::clone(&crowd), base.to_owned());
-        tokio::spawn(async move {
-            let _place = crowd.acquire_owned().await.unwrap();
-            let from = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string();
-            let begun = client.get(format!("{base}/login/start?provider=school&next=/account"));
-            let begun = begun.header("X-Forwarded-For", &from).send().await.unwrap();
-            assert_eq!(begun.status(), StatusCode::SEE_OTHER);
-            let cookies = begun.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
-            let cookie = cookies.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ");
-            assert!(cookie.contains("__Host-tombolo-login="), "{cookie}");
-            let back = client.get(format!("{base}/login/callback/school?code=guess&state=guess"));
-            let back = back.header("X-Forwarded-For", &from).header("Cookie", cookie).send().await.unwrap();
-            assert_eq!(back.status(), StatusCode::BAD_REQUEST);
-            let logout = client.post(format!("{base}/login/backchannel/school")).header("X-Forwarded-For", &from);
-            let logout = logout.header("Content-Type", "application/x-www-form-urlencoded");
-            let logout = logout.body(format!("logout_token=guess{number}")).send().await.unwrap();
-            assert_eq!(logout.status(), StatusCode::BAD_REQUEST);
+    let coming: Vec<_> = (first..first + STRANGERS)
+        .map(|number| {
+            let (client, crowd, base) = (client.clone(), Arc::clone(&crowd), base.to_owned());
+            tokio::spawn(async move {
+                let _place = crowd.acquire_owned().await.unwrap();
+                let from = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string();
+                let begun = client.get(format!("{base}/login/start?provider=school&next=/account"));
+                let begun = begun.header("X-Forwarded-For", &from).send().await.unwrap();
+                assert_eq!(begun.status(), StatusCode::SEE_OTHER);
+                let cookies = begun.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+                let cookie = cookies.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ");
+                assert!(cookie.contains("__Host-tombolo-login="), "{cookie}");
+                let back = client.get(format!("{base}/login/callback/school?code=guess&state=guess"));
+                let back = back.header("X-Forwarded-For", &from).header("Cookie", cookie).send().await.unwrap();
+                assert_eq!(back.status(), StatusCode::BAD_REQUEST);
+                let logout = client.post(format!("{base}/login/backchannel/school")).header("X-Forwarded-For", &from);
+                let logout = logout.header("Content-Type", "application/x-www-form-urlencoded");
+                let logout = logout.body(format!("logout_token=guess{number}")).send().await.unwrap();
+                assert_eq!(logout.status(), StatusCode::BAD_REQUEST);
+            })
         })
-    }).collect();
+        .collect();
     for stranger in coming {
         stranger.await.unwrap();
     }
