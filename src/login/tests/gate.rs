@@ -40,7 +40,9 @@ impl World {
     fn new() -> Self {
         let hostile = Hostile::start(&Clock::default());
         let secret = Secret::from_bytes([5; 32]);
-        let providers = Providers::new(&[hostile.config("gate-school")], None, &secret).unwrap();
+        let mut config = hostile.config("gate-school");
+        config.introspection = true;
+        let providers = Providers::new(&[config], None, &secret).unwrap();
         Self { hostile, secret, providers }
     }
 
