@@ -18,8 +18,8 @@ use crate::store::{Db, event::SealedEvent, tests::postgres::Postgres};
 async fn stories(db: &Db, other: &Db) {
     people::stories(db).await;
     session::stories(db, other).await;
-    gate::stories(db, other).await;
     membership::stories(db, other).await;
+    gate::stories(db, other).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
