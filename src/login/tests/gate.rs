@@ -175,7 +175,8 @@ async fn an_absent_provider_is_not_a_wrong_token(world: &World, gate: &Gate) {
     world.hostile.play(|script| script.outage = Some(503));
     assert!(gate.principal(&shown(&kept, None)).await.unwrap().is_some());
     let opaque = world.hostile.opaque_token();
-    assert!(matches!(gate.principal(&shown(&opaque, None)).await, Err(GateError::Away(_))));
+    let unanswered = gate.principal(&shown(&opaque, None)).await;
+    assert!(matches!(unanswered, Err(GateError::Away(_))), "{unanswered:?}");
     world.hostile.behave();
 }
 

@@ -39,7 +39,12 @@ def main(server, app_token):
             f"{keystone}/v3", application_credential_id=identifier, application_credential_secret=secret
         ),
         "v3oidcaccesstoken": v3.OidcAccessToken(
-            f"{keystone}/v3", "school", "openid", app_token, project_name="class", project_domain_id="default"
+            f"{keystone}/v3",
+            "school",
+            "openid",
+            access_token=app_token,
+            project_name="class",
+            project_domain_id="default",
         ),
     }
     for name, way in ways.items():
