@@ -113,7 +113,7 @@ fn usage_is_shown_and_compared_with_the_log() {
     let database = home.data_dir().join("tombolo.sqlite");
     statements(
         &database,
-        "INSERT INTO reservations
+        "INSERT INTO reservations (entity_id, project_id, site, machines, cores, memory_mib, disk_bytes, addresses)
          SELECT '0191f3c2-7c1f-7e0a-8000-000000000003', id, 'lab', 1, 2, 1024, 7, 0 FROM projects",
     );
     let usage: serde_json::Value = serde_json::from_str(&home.must(&["usage", "--json"])).unwrap();
