@@ -62,8 +62,8 @@ impl Server {
             .expect("tombolo serve");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its first line");
-        let address: Option<SocketAddr> =
-            line.trim().strip_prefix("listening on http://").and_then(|rest| rest.trim_end_matches('/').parse().ok());
+        let told = line.trim().strip_prefix("listening on http://");
+        let address: Option<SocketAddr> = told.and_then(|rest| rest.trim_end_matches('/').parse().ok());
         let address = address.unwrap_or_else(|| {
             panic!("tombolo serve ended: {}", std::fs::read_to_string(at("serve.log")).unwrap_or_default())
         });

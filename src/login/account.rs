@@ -298,22 +298,6 @@ pub async fn revoke_token(db: &Db, by: UserId, id: Uuid) -> Result<bool, StoreEr
     .await
 }
 
-/// The live tokens of a project, for those who decide on it; of a user, for themselves.
-///
-/// # Errors
-/// [`AccountError::NotAllowed`] for others; the database failed.
-pub async fn tokens_of_project(db: &Db, by: UserId, project: ProjectId) -> Result<Vec<ListedToken>, AccountError> {
-    let found = db
-        .read(move |connection| {
-            if !may_manage(connection, by, project)? {
-                return Ok(None);
-            }
-            token::list(connection, TokensOf::ProjectAlive(project)).map(Some)
-        })
-        .await?;
-    found.ok_or_else(|| AccountError::NotAllowed("only managers of a project see all of its tokens".into()))
-}
-
 /// Whether somebody decides on the project.
 ///
 /// # Errors

@@ -78,6 +78,9 @@ pub fn is_known(connection: &mut DbConnection, code_hash: &str) -> Result<bool, 
     Ok(found.is_some())
 }
 
+/// User, project, client, rights, days, redirect URI, challenge and end.
+type Row = (String, String, String, String, i32, String, String, i64);
+
 /// What the code stands for, if it holds. It is void from now on, whatever comes of it.
 ///
 /// # Errors
@@ -88,7 +91,7 @@ pub fn take(
     now: Timestamp,
 ) -> Result<Option<AuthorizationCode>, StoreError> {
     let this = authorization_codes::table.filter(authorization_codes::code_hash.eq(code_hash));
-    let found: Option<(String, String, String, String, i32, String, String, i64)> = this
+    let found: Option<Row> = this
         .select((
             authorization_codes::user_id,
             authorization_codes::project_id,

@@ -156,8 +156,6 @@ pub enum TokensOf {
     All,
     /// A user's that are not void.
     UserAlive(UserId),
-    /// A project's that are not void.
-    ProjectAlive(ProjectId),
 }
 
 /// These tokens, the newest last.
@@ -183,10 +181,6 @@ pub fn list(connection: &mut DbConnection, of: TokensOf) -> Result<Vec<ListedTok
         TokensOf::UserAlive(user) => {
             let theirs = alive.filter(app_tokens::user_id.eq(user.0.to_string()));
             on_either!(connection, either => theirs.load(either))?
-        }
-        TokensOf::ProjectAlive(project) => {
-            let its = alive.filter(app_tokens::project_id.eq(project.0.to_string()));
-            on_either!(connection, either => its.load(either))?
         }
     };
     Ok(rows

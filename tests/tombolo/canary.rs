@@ -85,7 +85,10 @@ async fn strangers(server: &Server) -> String {
     let mut told = String::new();
     let ask = async |request: reqwest::RequestBuilder| {
         let answer = Answer::of(request.send().await.unwrap()).await;
-        assert!(!answer.status.is_server_error() && !answer.status.is_success(), "{}: {}", answer.status, answer.body);
+        // The provider is away, and what only it knows cannot be found out.
+        let is_away = answer.status.as_u16() == 503;
+        let is_refused = answer.status.is_client_error() || answer.status.is_redirection();
+        assert!(is_away || is_refused, "{}: {}", answer.status, answer.body);
         answer.body
     };
     let get = |path: &str| server.request("GET", path);

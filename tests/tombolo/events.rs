@@ -27,6 +27,17 @@ fn happen(home: &Home, project: &str, message: &str) -> i64 {
     sql(home, &statement).parse().unwrap()
 }
 
+/// Waits until all that has happened so far has its place, and answers the last one.
+async fn settled(home: &Home) -> i64 {
+    for _ in 0..200 {
+        if sql(home, "SELECT count(*) FROM events WHERE position IS NULL") == "0" {
+            return sql(home, "SELECT coalesce(max(position), 0) FROM events").parse().unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("events get no places");
+}
+
 /// A stream that is being read.
 struct Reader {
     response: Response,
@@ -109,11 +120,12 @@ async fn a_stream_has_the_events_of_its_project_and_goes_on_where_it_was() {
     let home = Home::simulated();
     let (ann, _) = (home.token("ann", "p"), home.token("bob", "q"));
     let server = home.serve().with_token(&ann);
+    let begin = settled(&home).await;
     let one = happen(&home, "p", "one");
     happen(&home, "q", "not yours");
     let (two, three) = (happen(&home, "p", "two"), happen(&home, "p", "three"));
 
-    let mut reader = Reader::open(&server, "/events?after=0&limit=3", None).await;
+    let mut reader = Reader::open(&server, &format!("/events?after={begin}&limit=3"), None).await;
     let first = reader.message().await.unwrap();
     assert_eq!((first.id, first.event.as_str()), (one, "test.happened"));
     let expected = serde_json::json!({
@@ -122,7 +134,7 @@ async fn a_stream_has_the_events_of_its_project_and_goes_on_where_it_was() {
     });
     assert_eq!(first.data, expected);
     assert_eq!(reader.places().await, [two, three]);
-    let mut resumed = Reader::open(&server, "/events?after=0&limit=1", Some(two)).await;
+    let mut resumed = Reader::open(&server, &format!("/events?after={begin}&limit=1"), Some(two)).await;
     assert_eq!(resumed.places().await, [three]);
 }
 
@@ -132,6 +144,7 @@ async fn what_happens_later_arrives_and_what_was_before_does_not() {
     let token = home.token("ann", "p");
     home.token("bob", "q");
     let server = home.serve().with_token(&token);
+    settled(&home).await;
     happen(&home, "p", "before");
     let mut reader = Reader::open(&server, "/events", None).await;
     let (one, _, two) = (happen(&home, "p", "one"), happen(&home, "q", "not yours"), happen(&home, "p", "two"));
@@ -150,6 +163,7 @@ async fn the_life_of_a_machine_is_told_with_its_place() {
     let home = Home::simulated();
     home.publish_blank("blank");
     let server = home.serve().with_token(&home.token("ann", "p"));
+    settled(&home).await;
     let mut reader = Reader::open(&server, "/events", None).await;
     let location = server.create("blank", "").await;
     let path = location.strip_prefix(&server.base).unwrap().to_owned();
@@ -180,6 +194,7 @@ async fn a_log_longer_than_a_page_comes_whole() {
     let home = Home::simulated();
     let token = home.token("ann", "p");
     let server = home.serve().with_token(&token);
+    let begin = settled(&home).await;
     let first = happen(&home, "p", "first");
     let padding = "x".repeat(1000);
     sql(
@@ -192,10 +207,10 @@ async fn a_log_longer_than_a_page_comes_whole() {
         ),
     );
     let expected: Vec<i64> = (first..first + 1000).collect();
-    let mut reader = Reader::open(&server, "/events?after=0&limit=1000", None).await;
+    let mut reader = Reader::open(&server, &format!("/events?after={begin}&limit=1000"), None).await;
     assert_eq!(reader.places().await, expected);
 
-    let (mut after, mut places) = (serde_json::json!(0), Vec::new());
+    let (mut after, mut places) = (serde_json::json!(begin), Vec::new());
     loop {
         let page = page(&server, &format!("/events?after={after}")).await;
         let events = page["events"].as_array().unwrap().clone();
@@ -216,6 +231,7 @@ async fn a_place_behind_the_end_is_void_and_said_to_be() {
     let home = Home::simulated();
     let token = home.token("ann", "p");
     let server = home.serve().with_token(&token);
+    settled(&home).await;
     let end = happen(&home, "p", "the last one in the backup");
     let lost = end + 1_000_000;
     let mut reader = Reader::open(&server, &format!("/events?after={lost}&limit=1"), None).await;
@@ -233,6 +249,7 @@ async fn a_revoked_token_sees_nothing_more() {
     let created = home.must(&["token", "create", "--user", "ann", "--project", "p", "--json"]);
     let created: serde_json::Value = serde_json::from_str(&created).unwrap();
     let server = home.serve().with_token(created["token"].as_str().unwrap());
+    settled(&home).await;
     let mut reader = Reader::open(&server, "/events", None).await;
     home.must(&["token", "revoke", created["id"].as_str().unwrap()]);
     happen(&home, "p", "secret");
@@ -244,6 +261,7 @@ async fn one_project_opens_so_many_streams_and_another_one_still_gets_in() {
     let home = Home::simulated();
     let (ann, bob) = (home.token("ann", "p"), home.token("bob", "q"));
     let server = home.serve().with_token(&ann);
+    settled(&home).await;
     let mut readers = Vec::new();
     for _ in 0..64 {
         readers.push(Reader::open(&server, "/events", None).await);

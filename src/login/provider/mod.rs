@@ -34,7 +34,6 @@ mod web;
 use std::sync::Arc;
 
 pub use address::AddressRule;
-pub use algorithm::SigningAlgorithm;
 pub use clock::Clock;
 pub use config::ProviderConfig;
 pub use error::ProviderError;

@@ -86,8 +86,6 @@ pub struct SignedIn {
     pub id_token: String,
     /// To ask again. Each may be worth one question only: the new one has to be kept, and two must not ask at once.
     pub refresh_token: Option<String>,
-    /// When the provider wants to be asked again, in seconds since 1970.
-    pub expires_at: Option<i64>,
 }
 
 /// Somebody whom a provider did not vouch for again.

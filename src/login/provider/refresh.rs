@@ -51,7 +51,6 @@ impl Client {
             id_token: tokens.id_token().map(sign_in::kept).unwrap_or_default(),
             // A provider that gives no new one means the old one to go on.
             refresh_token: Some(tokens.refresh_token().unwrap_or(&old).secret().clone()),
-            expires_at: self.end(tokens.expires_in()),
         })
     }
 

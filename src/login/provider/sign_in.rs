@@ -141,7 +141,6 @@ impl Client {
                 .refresh_token()
                 .map(|token| token.secret().clone())
                 .filter(|token| token.len() <= LONGEST_KEPT),
-            expires_at: self.end(tokens.expires_in()),
         };
         let spent = Spent::new("login", &self.config.issuer, &pending.state, pending.begun_at + PATIENCE + LEEWAY);
         Ok(Finished { signed_in, next: LocalPath::or_account(Some(&pending.next)), spent })
@@ -193,11 +192,6 @@ impl Client {
             error: super::error::quote(error),
             description: description.map(super::error::quote),
         }
-    }
-
-    /// When something ends that the provider gave for so long.
-    pub(super) fn end(&self, lasts: Option<std::time::Duration>) -> Option<i64> {
-        lasts.map(|lasts| self.clock.now().saturating_add(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX)))
     }
 
     fn redirect(&self, base: &str) -> Result<RedirectUrl, ProviderError> {

@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use super::{NAME, Rig, providers, remove};
 use crate::login::provider::{
-    Clock, SigningAlgorithm,
+    Clock,
+    algorithm::SigningAlgorithm,
     hostile::{Hostile, Signer, compact, hs256},
 };
 
