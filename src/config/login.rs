@@ -68,11 +68,6 @@ impl Default for LoginConfig {
 }
 
 impl LoginConfig {
-    /// For how long a browser stays signed in.
-    pub fn session_time(&self) -> Duration {
-        Duration::from_secs(u64::from(self.session_hours) * HOUR)
-    }
-
     /// For how long a one-time link holds.
     pub fn link_time(&self) -> Duration {
         Duration::from_secs(u64::from(self.link_minutes) * MINUTE)

@@ -1,7 +1,6 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
 mod http;
-#[allow(dead_code, reason = "the doors will use it")]
 mod login;
 mod node;
 mod occi;

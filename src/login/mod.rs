@@ -13,7 +13,6 @@ pub mod local_admin;
 pub mod local_path;
 pub mod loopback;
 pub mod mapping;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod membership;
 mod name;
 pub mod operator;
@@ -47,7 +46,6 @@ use crate::{
 
 /// Who asks, and for which project.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "as above")]
 pub struct Principal {
     /// The person or service.
     pub user: UserId,
@@ -71,7 +69,6 @@ impl Principal {
 
 /// By what somebody has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code, reason = "as above")]
 pub enum Proof {
     /// The app token of this id.
     Token(Uuid),

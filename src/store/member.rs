@@ -25,7 +25,6 @@ pub struct UserId(pub Uuid);
 /// Whether a user gets in at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(dead_code, reason = "what changes it is being built")]
 pub enum Standing {
     /// Gets in.
     Active,

@@ -22,7 +22,6 @@ pub mod appliance;
 pub mod authorization_code;
 pub mod backup;
 mod cached;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod confirmation;
 mod connection;
 pub mod copy;
@@ -30,40 +29,29 @@ mod db;
 pub mod device;
 pub mod entity;
 mod error;
-#[allow(dead_code, unused_imports, reason = "some of it is for sagas yet to come")]
 pub mod event;
 mod event_bell;
-#[allow(dead_code, reason = "what gives roles is being built")]
 pub mod grant;
-#[allow(dead_code, reason = "as above")]
 pub mod idempotency;
 pub mod intent;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod invitation;
 mod ledger;
 pub mod live_member;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod login_link;
 pub mod member;
 pub mod orphan;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod password;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod quota;
 pub mod readiness;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod registration;
 pub mod replica;
-#[allow(dead_code, reason = "as above")]
 pub mod reservation;
 mod revision;
 mod row;
 pub mod saga;
 mod schema;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod session;
 mod snapshot;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod spent;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -71,7 +59,6 @@ mod time;
 pub mod token;
 pub mod tombstone;
 mod transaction;
-#[allow(dead_code, reason = "the doors will use it")]
 pub mod user;
 pub mod user_mixin;
 mod writer;

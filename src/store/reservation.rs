@@ -189,6 +189,7 @@ pub fn owner(connection: &mut DbConnection, entity: EntityId) -> Result<Option<U
 ///
 /// # Errors
 /// The database failed.
+#[cfg(test)]
 pub fn of_entity(connection: &mut DbConnection, entity: EntityId) -> Result<Option<Usage>, StoreError> {
     let query = reservations::table.filter(reservations::entity_id.eq(entity.to_string())).select(AMOUNTS);
     let found: Option<Usage> = on_either!(connection, either => query.get_result(either).optional())?;

@@ -56,6 +56,7 @@ pub struct LiveSession {
     /// Whether they are let in, or wait for that. Who was shut out has no live session.
     pub standing: Standing,
     /// Through which provider.
+    #[expect(dead_code, reason = "no page tells it yet")]
     pub provider: Option<String>,
     /// The project that is chosen; they may have no right in it any more.
     pub project: Option<ProjectId>,
@@ -186,6 +187,7 @@ fn find(connection: &mut DbConnection, secret_hash: &str) -> Result<Option<LiveS
 #[derive(Clone)]
 pub struct Ended {
     /// Whose it was.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests look at it"))]
     pub user: UserId,
     /// Through which provider.
     pub provider: Option<String>,
@@ -321,6 +323,7 @@ pub fn list(connection: &mut DbConnection, user: UserId) -> Result<Vec<ListedSes
 ///
 /// # Errors
 /// The database failed.
+#[cfg(test)]
 pub fn count(connection: &mut DbConnection) -> Result<i64, StoreError> {
     Ok(sessions::table.count().get_result(connection)?)
 }

@@ -37,6 +37,7 @@ fn remove_expired(connection: &mut DbConnection) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// The database failed.
+#[cfg(test)]
 pub fn count(connection: &mut DbConnection) -> Result<i64, StoreError> {
     Ok(spent::table.count().get_result(connection)?)
 }
