@@ -68,6 +68,7 @@ pub fn machine(entity: &mut NewEntity, id: Uuid, offered: &Offered) -> Result<Ma
         image: offered.version.image(),
         ssh_keys: ssh_keys.into_iter().collect(),
         user_data,
+        joins: backend::MachineJoins::default(),
     })
 }
 

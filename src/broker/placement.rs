@@ -224,6 +224,7 @@ mod tests {
             image: ContentDigest::from_bytes([0; 32]),
             ssh_keys: Vec::new(),
             user_data: None,
+            joins: backend::MachineJoins::default(),
         }
     }
 

@@ -7,11 +7,13 @@
 
 mod addresses;
 mod call;
+mod events;
 pub mod lease_check;
 mod machines;
 mod movement;
 mod networks;
 mod security_groups;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod volumes;
