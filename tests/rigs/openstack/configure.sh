@@ -38,6 +38,15 @@ driver = noop
 END
 }
 
+# How services run commands as root: directly, not by the way of sudo, which a container need not have.
+privileged_commands() { # CONFIGURATION-FILE SECTION…
+    local file=$1 section
+    shift
+    for section in "$@"; do
+        printf '[%s]\nhelper_command = %s\n' "$section" "$environment/bin/privsep-helper --config-file $file"
+    done
+}
+
 messages_url() { echo "rabbit://openstack:$message_secret@127.0.0.1:${port[rabbitmq]}/"; }
 
 configure_mariadb() {
@@ -214,6 +223,7 @@ serialproxy_host = 127.0.0.1
 serialproxy_port = ${port[serial-proxy]}
 [cache]
 enabled = false
+$(privileged_commands "$configuration/nova/nova.conf" nova_sys_admin privsep_osbrick vif_plug_linux_bridge_privileged)
 $(shared_sections)
 END
 }
@@ -302,6 +312,7 @@ $(service_login)
 interface = public
 [coordination]
 backend_url = file://$data/cinder/coordination
+$(privileged_commands "$configuration/cinder/cinder.conf" cinder_sys_admin privsep_osbrick)
 $(shared_sections)
 END
     echo "127.0.0.1:$data/cinder/share" >"$configuration/cinder/shares"

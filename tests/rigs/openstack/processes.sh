@@ -25,6 +25,9 @@ kill_the_rest() { # NAME
     done
 }
 
+# When this run started its first process, in seconds since the epoch; 0 while it has started none.
+first_start=0
+
 port_is_open() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start() { # NAME COMMAND…
@@ -40,6 +43,7 @@ start() { # NAME COMMAND…
     TOMBOLO_OPENSTACK_RUN=$run setsid "$@" </dev/null >>"$logs/$name.log" 2>&1 9>&- &
     id=$!
     echo "$id $(start_time "$id")" >"$processes/$name"
+    [ "$first_start" -ne 0 ] || first_start=$(date +%s)
 }
 
 await() { # NAME SECONDS COMMAND…: until the command succeeds

@@ -1,4 +1,7 @@
-"""Waits until every service without an interface of its own is alive, as the interfaces of the others tell."""
+"""Waits until every service without an interface of its own is alive, as the interfaces of the others tell.
+
+ready.py SINCE    SINCE: reports from before this second since the epoch do not count
+"""
 import sys
 import time
 from datetime import datetime, timezone
@@ -8,23 +11,23 @@ import requests
 from rest import Refused, administrator, environment
 
 SECONDS_TO_WAIT = 180
-# Services report every 5 seconds. "up" may be left over from before a restart; a report this young is not.
+# Services report every 5 seconds. "up" may be left over from before; a report this young is not.
 SECONDS_OF_A_FRESH_REPORT = 15
 WANTED = {"nova-conductor", "nova-scheduler", "nova-compute", "cinder-scheduler", "cinder-volume"}
 
 
-def is_fresh(service):
+def is_fresh(service, since):
     if service["state"] != "up" or not service["updated_at"]:
         return False
-    reported = datetime.fromisoformat(service["updated_at"]).replace(tzinfo=timezone.utc)
-    return (datetime.now(timezone.utc) - reported).total_seconds() < SECONDS_OF_A_FRESH_REPORT
+    reported = datetime.fromisoformat(service["updated_at"]).replace(tzinfo=timezone.utc).timestamp()
+    return reported > max(since, time.time() - SECONDS_OF_A_FRESH_REPORT)
 
 
-def missing(admin):
+def missing(admin, since):
     """What is not ready yet."""
     nova, cinder = environment("NOVA_URL"), f"{environment('CINDER_URL')}/{admin.project_id}"
     services = admin.get(f"{nova}/os-services")["services"] + admin.get(f"{cinder}/os-services")["services"]
-    absent = WANTED - {service["binary"] for service in services if is_fresh(service)}
+    absent = WANTED - {service["binary"] for service in services if is_fresh(service, since)}
     # Cinder's scheduler learns of the backend from a message; before, every volume ends in "error".
     if not admin.get(f"{cinder}/scheduler-stats/get_pools")["pools"]:
         absent.add("the volume backend")
@@ -40,12 +43,12 @@ def missing(admin):
     return absent
 
 
-def main():
+def main(since):
     deadline = time.monotonic() + SECONDS_TO_WAIT
     problem = "nothing was asked"
     while time.monotonic() < deadline:
         try:
-            absent = missing(administrator())
+            absent = missing(administrator(), since)
             if not absent:
                 return
             problem = "missing: " + ", ".join(sorted(absent))
@@ -56,4 +59,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]))
