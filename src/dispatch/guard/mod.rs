@@ -52,7 +52,6 @@ impl Guarded {
     }
 
     /// How the breaker stands, and why.
-    #[cfg(test)]
     pub fn breaker(&self) -> BreakerView {
         self.breaker.state()
     }
