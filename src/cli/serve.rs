@@ -76,7 +76,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     if config.site.is_empty() {
         embedded_node = Some(node::start_embedded(&config, &shutdown).await?);
         let adapter = AdapterConfig::NodeSocket { socket: config.node_socket() };
-        config.site.push(SiteConfig { name: "local".into(), adapter, sighting_seconds: None });
+        config.site.push(SiteConfig { name: "local".into(), adapter, sighting_seconds: None, image_url: None });
     }
     let sites = Sites::connect(&config.site).map_err(|reason| anyhow!(reason))?;
     // A site that is away keeps nobody waiting; it is looked at again soon.

@@ -16,6 +16,9 @@ pub struct SiteConfig {
     /// knows when this is not given.
     #[serde(default)]
     pub sighting_seconds: Option<u64>,
+    /// Where the site reaches this server to fetch images, if not at `[images] url`.
+    #[serde(default)]
+    pub image_url: Option<String>,
 }
 
 /// The kinds of backend.
