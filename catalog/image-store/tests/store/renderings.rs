@@ -71,7 +71,8 @@ fn the_validator_follows_the_bytes() {
     let directory = TempDir::new().unwrap();
     let store = Arc::new(ImageStore::open(directory.path().join("images")).unwrap());
     let image = store.import(&Disk::patterned(9 << 20), &quiet).unwrap();
-    let open = |store: &Arc<ImageStore>, format| Renderings::new(Arc::clone(store)).open(&image.digest, format).unwrap();
+    let open =
+        |store: &Arc<ImageStore>, format| Renderings::new(Arc::clone(store)).open(&image.digest, format).unwrap();
     let here = open(&store, ImageFormat::Qcow2);
     assert_eq!(open(&store, ImageFormat::Qcow2).validator(), here.validator(), "every process says the same");
 

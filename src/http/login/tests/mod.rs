@@ -66,7 +66,7 @@ impl Rig {
         let mut config: Config = toml::from_str(text).unwrap();
         config.data_dir = directory.path().to_owned();
         let adapter = AdapterConfig::Simulator { boot_milliseconds: 1 };
-        config.site.push(SiteConfig { name: "lab".into(), adapter, sighting_seconds: None });
+        config.site.push(SiteConfig { name: "lab".into(), adapter, sighting_seconds: None, image_url: None });
         let mapping: crate::config::LoginConfig = toml::from_str(RULES).unwrap();
         config.login.mapping = mapping.mapping;
         let mut provider = hostile.config("school");
