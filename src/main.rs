@@ -1,7 +1,7 @@
 //! Tombolo: one OCCI endpoint and one catalogue in front of many virtual machine managers.
 //!
 //! A request passes the rooms in this order: `http` (door), `login` (who), `broker` (what), `dispatch` (when),
-//! an adapter (where). `store` is what is remembered. `log`, `measured` and `request` are for those who watch.
+//! an adapter (where). `store` is what is remembered, `shelf` what is handed out of images. `log`, `measured` and `request` are for those who watch.
 
 mod broker;
 mod cli;
@@ -12,6 +12,7 @@ mod log;
 mod login;
 mod measured;
 mod request;
+mod shelf;
 mod store;
 
 use std::process::ExitCode;

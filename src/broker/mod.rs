@@ -7,6 +7,7 @@ mod creation;
 mod entity;
 mod error;
 mod events;
+mod image;
 mod ip_reservation;
 mod link;
 mod listing;

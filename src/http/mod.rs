@@ -5,6 +5,7 @@ mod authorization;
 mod challenge;
 mod events;
 mod health;
+mod image;
 mod keystone;
 mod limit;
 mod login;
@@ -144,6 +145,7 @@ impl Shared {
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .configure(authorization::routes)
             .configure(login::routes)
+            .configure(image::routes)
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
             .route("/quota", web::route().to(quota::door))
