@@ -31,7 +31,10 @@ use call::Call;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::breaker::{self, Breaker, BreakerState, BreakerView, Permit, Refused};
+use super::{
+    breaker::{self, Breaker, BreakerState, BreakerView, Permit, Refused},
+    image,
+};
 use crate::measured::{BACKEND_CALL_SECONDS, SITE_BREAKER};
 
 /// A site's backend behind its breaker, with deadlines.
