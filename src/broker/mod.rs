@@ -11,6 +11,7 @@ mod image;
 mod ip_reservation;
 mod link;
 mod listing;
+mod market;
 mod model;
 mod network;
 mod permission;
@@ -66,6 +67,7 @@ struct Inner {
     legacy_json: bool,
     never_gone_for: Vec<String>,
     database_check: readiness::DatabaseCheck,
+    market: Option<market::Market>,
 }
 
 impl Broker {
@@ -88,6 +90,7 @@ impl Broker {
             legacy_json,
             never_gone_for,
             database_check: readiness::DatabaseCheck::default(),
+            market: market::Market::new(&config.marketplace),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

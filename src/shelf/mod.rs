@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use disk_image::{ContentDigest, ImageFormat};
 use image_store::{ImageStore, Renderings};
+use tokio_util::sync::CancellationToken;
 
 use self::ticket::Ticket;
 pub use self::{
@@ -28,6 +29,7 @@ pub struct Shelf {
     renderings: Renderings,
     addresses: Option<Arc<Addresses>>,
     fetches: Arc<Fetches>,
+    ending: CancellationToken,
 }
 
 /// A site that fetches images.
@@ -54,7 +56,23 @@ impl Shelf {
         let hours = i64::from(config.images.ticket_hours);
         let addresses = Addresses { secret, everywhere, hours };
         let fetches = Fetches::new(usize::try_from(config.images.fetches_at_once).unwrap_or(1));
-        Self { renderings: Renderings::new(store), addresses: Some(Arc::new(addresses)), fetches: Arc::new(fetches) }
+        Self {
+            renderings: Renderings::new(store),
+            addresses: Some(Arc::new(addresses)),
+            fetches: Arc::new(fetches),
+            ending: CancellationToken::new(),
+        }
+    }
+
+    /// The same; long work in the background ends with this token.
+    #[must_use]
+    pub fn ending_with(self, ending: &CancellationToken) -> Self {
+        Self { ending: ending.clone(), ..self }
+    }
+
+    /// Whether long work in the background is to end.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
     }
 
     /// The store.
@@ -108,7 +126,8 @@ impl Shelf {
 impl From<&Arc<ImageStore>> for Shelf {
     fn from(store: &Arc<ImageStore>) -> Self {
         let fetches = Arc::new(Fetches::new(1));
-        Self { renderings: Renderings::new(Arc::clone(store)), addresses: None, fetches }
+        let ending = CancellationToken::new();
+        Self { renderings: Renderings::new(Arc::clone(store)), addresses: None, fetches, ending }
     }
 }
 
