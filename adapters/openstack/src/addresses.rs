@@ -61,7 +61,11 @@ impl Site {
         let call = self.cloud.get(Service::Network, &["floatingips", &id], &about);
         let OneAddress { floatingip } = call.json().await?;
         let is_ours = floatingip.tag().is_some();
-        if is_ours { Ok(floatingip) } else { Err(BackendError::NotFound(format!("{about} among those of this broker"))) }
+        if is_ours {
+            Ok(floatingip)
+        } else {
+            Err(BackendError::NotFound(format!("{about} among those of this broker")))
+        }
     }
 
     pub(crate) async fn reserved(&self, id: &str) -> Result<ReservedAddress, BackendError> {

@@ -7,15 +7,14 @@ use backend::{Attachment, AttachmentSpec, BackendError, IntentTag, MachineSpec};
 use backend_http::Method;
 use serde_json::{Value, json};
 
-use crate::{
-    cinder::CinderVolume,
-    identifier, mark,
-    service::Service,
-    site::Site,
-};
+use crate::{cinder::CinderVolume, identifier, mark, service::Service, site::Site};
 
 impl Site {
-    pub(crate) async fn attach(self: &Arc<Self>, machine: &str, spec: &AttachmentSpec) -> Result<Attachment, BackendError> {
+    pub(crate) async fn attach(
+        self: &Arc<Self>,
+        machine: &str,
+        spec: &AttachmentSpec,
+    ) -> Result<Attachment, BackendError> {
         let server = self.server(machine).await?.id;
         let id = spec.volume.as_str();
         let _turn = self.turns.of(format!("volume {id}")).await;

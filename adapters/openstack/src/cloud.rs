@@ -91,8 +91,7 @@ impl Cloud {
         token: &Arc<Token>,
     ) -> Result<(Microversion, Microversion), BackendError> {
         let document = service.version_document(&self.endpoint(service, token)?);
-        let request =
-            self.caller.request(Method::GET, document).header("x-auth-token", token.header.clone());
+        let request = self.caller.request(Method::GET, document).header("x-auth-token", token.header.clone());
         let answer = self.caller.send(request, Mode::Look, self.options.patience.answer()).await?;
         if !answer.status.is_success() && answer.status != StatusCode::MULTIPLE_CHOICES {
             return Err(refusal::of(&answer, &format!("the versions of the {service}"), false));

@@ -44,9 +44,10 @@ impl Site {
             }
             Err(error) => return Err(error),
         };
-        let is_one = url.len() <= 4096 && url.parse::<Url>().is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https" | "ws" | "wss") && url.host_str().is_some()
-        });
+        let is_one = url.len() <= 4096
+            && url
+                .parse::<Url>()
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "ws" | "wss") && url.host_str().is_some());
         if !is_one {
             return Err(BackendError::Failed(format!("console of machine {id}: Nova answers no address")));
         }

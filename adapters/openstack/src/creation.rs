@@ -53,6 +53,9 @@ impl Site {
         let mut request = self.request(spec, &image, &size, disk_bytes, &data).await?;
 
         let made = async {
+            for group in &spec.joins.security_groups {
+                self.our_group(group.as_str()).await?;
+            }
             let ports = self.join_ports(spec).await?;
             request["networks"] = self.wanted_networks(&ports).await?;
             self.volumes_to_join(spec, &mut request).await?;
@@ -86,9 +89,7 @@ impl Site {
         let sizes = self.sizes().await?;
         let least_disk = present.map_or(0, |present| present.disk_bytes);
         let from_volume = self.cloud.options.boot_from_volume;
-        let holds = |offer: &&SizeOffer| {
-            offer.holds(wanted) && (from_volume || offer.size.disk_bytes >= least_disk)
-        };
+        let holds = |offer: &&SizeOffer| offer.holds(wanted) && (from_volume || offer.size.disk_bytes >= least_disk);
         let holding = sizes.iter().filter(holds);
         let best = holding.min_by_key(|offer| (offer.size.memory_mib, offer.size.cores, offer.size.disk_bytes));
         if from_volume && wanted.disk_bytes > self.largest_volume().await? {

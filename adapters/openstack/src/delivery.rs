@@ -60,7 +60,8 @@ impl Site {
         if self.is_there_already(offer, progress).await? {
             return Ok(());
         }
-        let can_fetch = self.cloud.options.web_download && self.import_methods().await?.contains(&"web-download".into());
+        let can_fetch =
+            self.cloud.options.web_download && self.import_methods().await?.contains(&"web-download".into());
         let mut refused = None;
         for &format in &self.cloud.options.image_formats {
             for way in [Way::Fetched, Way::Sent] {
@@ -71,7 +72,9 @@ impl Site {
                 match self.deliver(offer, file, way, progress).await {
                     Ok(()) => return Ok(()),
                     // Another format or way may be taken.
-                    Err(error @ (BackendError::Refused(_) | BackendError::Unsupported(_) | BackendError::Failed(_))) => {
+                    Err(
+                        error @ (BackendError::Refused(_) | BackendError::Unsupported(_) | BackendError::Failed(_)),
+                    ) => {
                         refused = Some(error);
                     }
                     Err(error) => return Err(error),
@@ -100,7 +103,9 @@ impl Site {
                         "image {digest} is deactivated at the site; reactivate image {id} of Glance or delete it"
                     )));
                 }
-                Condition::Empty => self.is_taken_up(&image.id).await && self.arrival(&image.id, progress).await.is_ok(),
+                Condition::Empty => {
+                    self.is_taken_up(&image.id).await && self.arrival(&image.id, progress).await.is_ok()
+                }
                 Condition::Failed | Condition::Gone => false,
             };
             if arrived {

@@ -33,7 +33,8 @@ pub(crate) fn of(spec: &MachineSpec) -> Result<GuestData, BackendError> {
 }
 
 fn cloud_config(keys: &[&String]) -> Result<String, BackendError> {
-    let mut text = "#cloud-config\nmerge_how: 'list(append)+dict(recurse_array)+str()'\nssh_authorized_keys:\n".to_owned();
+    let mut text =
+        "#cloud-config\nmerge_how: 'list(append)+dict(recurse_array)+str()'\nssh_authorized_keys:\n".to_owned();
     for key in keys {
         let quoted = serde_json::to_string(key.trim())
             .map_err(|error| BackendError::Refused(format!("an SSH key cannot be written: {error}")))?;

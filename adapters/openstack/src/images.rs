@@ -3,6 +3,7 @@
 use backend::{BackendError, SiteImage};
 use backend_http::Method;
 use disk_image::ContentDigest;
+use serde_json::Value;
 
 use crate::{
     glance::{Condition, Image},
@@ -41,9 +42,23 @@ impl Site {
     pub(crate) async fn delete_image(&self, digest: &ContentDigest) -> Result<(), BackendError> {
         let _turn = self.turns.of(format!("image {digest}")).await;
         for image in self.copies(digest).await? {
+            self.is_needed_by_none(digest, &image.id).await?;
             self.drop_image(&image.id).await?;
         }
         Ok(())
+    }
+
+    /// Glance lets go of an image whose machines cannot move or be rebuilt without it.
+    async fn is_needed_by_none(&self, digest: &ContentDigest, id: &str) -> Result<(), BackendError> {
+        let call = self.cloud.get(Service::Compute, &["servers"], format!("machines of image {digest}"));
+        let servers: Vec<Value> = paging::all(call.query("image", id), "servers").await?;
+        if servers.is_empty() {
+            return Ok(());
+        }
+        Err(BackendError::Conflict(format!(
+            "{} machines are made from image {digest}; delete them first",
+            servers.len()
+        )))
     }
 
     pub(crate) async fn image(&self, id: &str) -> Result<Image, BackendError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backend::{BackendError, Interface, InterfaceSpec, InterfaceTarget, IntentTag};
+use backend::{BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget};
 use backend_http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -66,9 +66,10 @@ impl Site {
 
     async fn interface(&self, server: &str, tag: IntentTag, port: &str) -> Result<Interface, BackendError> {
         let there = self.ports_of(server).await?;
-        let port = there.iter().find(|other| other.id == port).ok_or_else(|| {
-            BackendError::Failed(format!("interface {port} did not become one of machine {server}"))
-        })?;
+        let port = there
+            .iter()
+            .find(|other| other.id == port)
+            .ok_or_else(|| BackendError::Failed(format!("interface {port} did not become one of machine {server}")))?;
         let address = port.address();
         let gateway = match address {
             Some(fixed) => self.subnet(&fixed.subnet_id).await?.and_then(|subnet| subnet.gateway_ip),

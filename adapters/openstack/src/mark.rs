@@ -41,7 +41,8 @@ mod tests {
     fn a_description_is_read_back_and_others_are_not_ours() {
         let tag: IntentTag = "0193c2b0-0000-7000-8000-000000000001".parse().unwrap();
         assert_eq!(described(&description(tag)), Some(tag));
-        for text in ["", "tombolo", "tombolo ", "tombolo x", "my tombolo", "tombolo0193c2b0-0000-7000-8000-000000000001"]
+        for text in
+            ["", "tombolo", "tombolo ", "tombolo x", "my tombolo", "tombolo0193c2b0-0000-7000-8000-000000000001"]
         {
             assert_eq!(described(text), None, "{text}");
         }

@@ -22,7 +22,7 @@ const MOST_OBJECTS: usize = 200_000;
 ///
 /// # Errors
 /// What the service says; [`BackendError::Failed`] for a list that is none, or has no end.
-pub(crate) async fn each_page<T: DeserializeOwned>(
+pub(crate) async fn each_page<T: DeserializeOwned + Send>(
     call: Call<'_>,
     key: &str,
     mut take: impl FnMut(Listing<T>) + Send,
@@ -49,7 +49,7 @@ pub(crate) async fn each_page<T: DeserializeOwned>(
 }
 
 /// The whole list at once, for what there are few of.
-pub(crate) async fn all<T: DeserializeOwned>(call: Call<'_>, key: &str) -> Result<Vec<T>, BackendError> {
+pub(crate) async fn all<T: DeserializeOwned + Send>(call: Call<'_>, key: &str) -> Result<Vec<T>, BackendError> {
     let mut objects = Vec::new();
     each_page(call, key, |mut listing: Listing<T>| objects.append(&mut listing.objects)).await?;
     Ok(objects)

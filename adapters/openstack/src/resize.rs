@@ -54,8 +54,9 @@ impl Site {
                 Situation::Broken => Err(broken(&server)),
                 // It was undone, or never began: no host had room.
                 Situation::Active | Situation::Off => {
-                    let has_it = server.size().is_some_and(|size| size.cores == offer.size.cores
-                        && size.memory_mib == offer.size.memory_mib);
+                    let has_it = server
+                        .size()
+                        .is_some_and(|size| size.cores == offer.size.cores && size.memory_mib == offer.size.memory_mib);
                     if has_it { Ok(Some(())) } else { self.resize_was_given_up(id).await }
                 }
                 _ => Ok(None),

@@ -22,7 +22,10 @@ struct OneGroup {
 }
 
 impl Site {
-    pub(crate) async fn create_group(self: &Arc<Self>, spec: &SecurityGroupSpec) -> Result<SecurityGroup, BackendError> {
+    pub(crate) async fn create_group(
+        self: &Arc<Self>,
+        spec: &SecurityGroupSpec,
+    ) -> Result<SecurityGroup, BackendError> {
         let _turn = self.turns.of(format!("tag {}", spec.tag)).await;
         let (id, is_new) = match self.group_by_tag(spec.tag).await? {
             Some(group) => (group.id, false),
@@ -47,7 +50,7 @@ impl Site {
     }
 
     /// The group as Neutron shows it, one of ours.
-    async fn our_group(&self, id: &str) -> Result<NeutronGroup, BackendError> {
+    pub(crate) async fn our_group(&self, id: &str) -> Result<NeutronGroup, BackendError> {
         let about = format!("security group {id}");
         let id = identifier::known("security group", id)?;
         let call = self.cloud.get(Service::Network, &["security-groups", &id], &about);

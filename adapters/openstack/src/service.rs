@@ -23,8 +23,7 @@ pub enum Service {
 
 impl Service {
     /// All that are called.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Compute, Self::Image, Self::Network, Self::BlockStorage, Self::Placement];
+    pub(crate) const ALL: [Self; 5] = [Self::Compute, Self::Image, Self::Network, Self::BlockStorage, Self::Placement];
 
     /// What catalogues call it, the present name first (OpenStack's service types authority).
     pub(crate) fn types(self) -> &'static [&'static str] {
@@ -51,21 +50,15 @@ impl Service {
     pub(crate) fn wanted(self) -> Option<Wanted> {
         match self {
             // 2.53: server tags at the create (2.52) and the flavor within the server (2.47) are there.
-            Self::Compute => Some(Wanted {
-                preferred: Microversion::new(2, 96),
-                least: Microversion::new(2, 53),
-                release: "Pike",
-            }),
-            Self::BlockStorage => Some(Wanted {
-                preferred: Microversion::new(3, 70),
-                least: Microversion::new(3, 0),
-                release: "Mitaka",
-            }),
-            Self::Placement => Some(Wanted {
-                preferred: Microversion::new(1, 36),
-                least: Microversion::new(1, 0),
-                release: "Newton",
-            }),
+            Self::Compute => {
+                Some(Wanted { preferred: Microversion::new(2, 96), least: Microversion::new(2, 53), release: "Pike" })
+            }
+            Self::BlockStorage => {
+                Some(Wanted { preferred: Microversion::new(3, 70), least: Microversion::new(3, 0), release: "Mitaka" })
+            }
+            Self::Placement => {
+                Some(Wanted { preferred: Microversion::new(1, 36), least: Microversion::new(1, 0), release: "Newton" })
+            }
             Self::Image | Self::Network => None,
         }
     }

@@ -71,7 +71,11 @@ impl Site {
     }
 
     /// Looks again and again until `look` answers something, for the time that effects may take.
-    pub(crate) async fn await_effect<T, F>(&self, about: &str, look: impl FnMut() -> F + Send) -> Result<T, BackendError>
+    pub(crate) async fn await_effect<T, F>(
+        &self,
+        about: &str,
+        look: impl FnMut() -> F + Send,
+    ) -> Result<T, BackendError>
     where
         F: Future<Output = Result<Option<T>, BackendError>> + Send,
     {
@@ -101,7 +105,9 @@ impl Site {
             }
             if Instant::now() >= until {
                 let seconds = patience.as_secs();
-                return Err(BackendError::Unreachable(format!("{about}: not done after {seconds} s, and still on its way")));
+                return Err(BackendError::Unreachable(format!(
+                    "{about}: not done after {seconds} s, and still on its way"
+                )));
             }
             sleep(pause).await;
             pause = (pause * 2).min(longest);

@@ -23,13 +23,17 @@ impl Site {
         findings.push(self.formats().await);
         findings.push(self.imports().await);
         findings.push(self.flavors().await);
-        findings.push(found("usual network", self.usual_network().await.map(|network| match network {
-            Some(id) => (Verdict::Good, format!("machines join network {id}")),
-            None => (Verdict::Doubtful, "there is none: machines that ask for no network get none".to_owned()),
-        })));
-        findings.push(found("external network", self.external_network().await.map(|id| {
-            (Verdict::Good, format!("reserved addresses live on network {id}"))
-        })));
+        findings.push(found(
+            "usual network",
+            self.usual_network().await.map(|network| match network {
+                Some(id) => (Verdict::Good, format!("machines join network {id}")),
+                None => (Verdict::Doubtful, "there is none: machines that ask for no network get none".to_owned()),
+            }),
+        ));
+        findings.push(found(
+            "external network",
+            self.external_network().await.map(|id| (Verdict::Good, format!("reserved addresses live on network {id}"))),
+        ));
         findings.push(self.room().await);
         findings
     }
@@ -150,16 +154,15 @@ impl Site {
     /// What is nearly used up.
     async fn room(&self) -> Finding {
         let outcome = self.quota().await.map(|quota| {
-            let is_short = |entry: &&QuotaEntry| {
-                entry.limit.is_some_and(|limit| limit == 0 || entry.used >= limit - limit / 10)
-            };
+            let is_short =
+                |entry: &&QuotaEntry| entry.limit.is_some_and(|limit| limit == 0 || entry.used >= limit - limit / 10);
             let short: Vec<_> = quota.entries.iter().filter(is_short).collect();
             if short.is_empty() {
                 return (Verdict::Good, "there is room for more of everything".to_owned());
             }
-            let words = short.iter().map(|entry| {
-                format!("{:?}: {} of {}", entry.resource, entry.used, entry.limit.unwrap_or_default())
-            });
+            let words = short
+                .iter()
+                .map(|entry| format!("{:?}: {} of {}", entry.resource, entry.used, entry.limit.unwrap_or_default()));
             let detail = format!("nearly used up ({}); have it raised", words.collect::<Vec<_>>().join("; "));
             (Verdict::Doubtful, detail)
         });

@@ -75,7 +75,10 @@ mod tests {
         let sent = body(&credentials, Some(&by_name("demo"))).unwrap();
         assert_eq!(sent["auth"].get("scope"), None);
         let credential = &sent["auth"]["identity"]["application_credential"];
-        assert_eq!(credential, &json!({ "name": "broker", "user": {
-            "name": "demo", "domain": { "id": "default" } }, "secret": "s" }));
+        assert_eq!(
+            credential,
+            &json!({ "name": "broker", "user": {
+            "name": "demo", "domain": { "id": "default" } }, "secret": "s" })
+        );
     }
 }

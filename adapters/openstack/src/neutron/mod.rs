@@ -8,4 +8,4 @@ mod security_group;
 pub(crate) use floating_address::FloatingAddress;
 pub(crate) use network::{NeutronNetwork, NeutronSubnet};
 pub(crate) use port::Port;
-pub(crate) use security_group::{NeutronGroup, NeutronRule, wanted_rules};
+pub(crate) use security_group::{NeutronGroup, wanted_rules};

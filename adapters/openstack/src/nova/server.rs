@@ -206,11 +206,8 @@ impl Server {
     fn endpoints(&self) -> Vec<Endpoint> {
         let mut addresses: Vec<_> = self.addresses.values().flatten().collect();
         addresses.sort_by_key(|address| (address.kind != "floating", address.addr.is_ipv6()));
-        let ssh = |address: &ServerAddress| Endpoint {
-            service: "ssh".into(),
-            host: address.addr.to_string(),
-            port: 22,
-        };
+        let ssh =
+            |address: &ServerAddress| Endpoint { service: "ssh".into(), host: address.addr.to_string(), port: 22 };
         addresses.into_iter().take(MOST_ENDPOINTS).map(ssh).collect()
     }
 }
