@@ -1,5 +1,7 @@
 //! The recorded state sequences, compared with those that the simulator's machines go through.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -67,7 +67,7 @@ pub struct User {
     pub groups: BTreeSet<i32>,
     /// Login tokens.
     pub tokens: Vec<Token>,
-    /// Free attributes, for instance SSH_PUBLIC_KEY.
+    /// Free attributes, for instance `SSH_PUBLIC_KEY`.
     pub template: Template,
     /// Limits.
     pub quotas: Quotas,
