@@ -19,7 +19,7 @@ kill_the_rest() { # NAME
     local id _ member
     [ -s "$processes/$1" ] && read -r id _ <"$processes/$1" || return 0
     for member in $(pgrep -g "$id" || true); do
-        if tr '\0' '\n' <"/proc/$member/environ" 2>/dev/null | grep -qxF "TOMBOLO_OPENSTACK_RUN=$run"; then
+        if tr '\0' '\n' 2>/dev/null <"/proc/$member/environ" | grep -qxF "TOMBOLO_OPENSTACK_RUN=$run"; then
             kill -KILL "$member" 2>/dev/null || true
         fi
     done
