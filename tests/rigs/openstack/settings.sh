@@ -2,7 +2,7 @@
 # Sourced by every script of this rig: paths and ports.
 # shellcheck disable=SC2034  # each script uses some of these
 rig=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-state=${TOMBOLO_OPENSTACK_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tombolo/openstack}
+state=$(realpath -m "${TOMBOLO_OPENSTACK_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tombolo/openstack}")
 environment=$state/python
 run=$state/run
 configuration=$run/configuration logs=$run/logs processes=$run/processes data=$run/data secrets=$run/secrets
