@@ -99,6 +99,8 @@ connection = $(database_url keystone)
 provider = fernet
 [fernet_tokens]
 key_repository = $data/keystone/token-keys
+[fernet_receipts]
+key_repository = $data/keystone/receipt-keys
 [credential]
 key_repository = $data/keystone/credential-keys
 [identity]
@@ -340,7 +342,7 @@ configure_plugins() {
 configure_everything() {
     local service
     mkdir -p "$configuration"/{keystone,placement,glance,nova,neutron,cinder} "$logs" "$processes" "$run/home" \
-        "$data"/{temporary,locks,neutron,rabbitmq} "$data"/keystone/{token-keys,credential-keys} \
+        "$data"/{temporary,locks,neutron,rabbitmq} "$data"/keystone/{token-keys,receipt-keys,credential-keys} \
         "$data"/glance/{images,staging,tasks} "$data"/nova/{instances,pages} "$data"/cinder/{volumes,share,conversion}
     for service in mariadb rabbitmq keystone placement glance nova neutron cinder plugins; do
         "configure_$service"
