@@ -52,6 +52,7 @@ pub fn of_simulator(runtime: &Runtime, creates: usize) -> f64 {
                 image: offer.digest,
                 ssh_keys: Vec::new(),
                 user_data: None,
+                joins: backend::MachineJoins::default(),
             };
             simulator.provide_image(&offer, &|_| {}).await.expect("an image");
             let made = simulator.create(&spec).await.expect("a machine");

@@ -68,6 +68,7 @@ pub fn machine(entity: &mut NewEntity, id: Uuid, offered: &Offered) -> Result<Ma
         image: offered.version.image(),
         ssh_keys: ssh_keys.into_iter().collect(),
         user_data,
+        joins: backend::MachineJoins::default(),
     })
 }
 
@@ -93,6 +94,18 @@ pub fn size(attributes: &BTreeMap<AttributeName, Value>) -> Result<MachineSize, 
         memory_mib: whole(memory * MIB_IN_GIB),
         disk_bytes: whole(disk * GIB) / 512 * 512,
     })
+}
+
+/// Lets the machine be of this size.
+pub fn set_size(spec: &mut MachineSpec, size: MachineSize) {
+    (spec.cores, spec.memory_mib, spec.disk_bytes) = (size.cores, size.memory_mib, size.disk_bytes);
+}
+
+/// Lets the compute say that it is of this size.
+pub fn show_size(attributes: &mut BTreeMap<AttributeName, Value>, size: MachineSize) {
+    attributes.insert(CORES.clone(), Value::Integer(size.cores.into()));
+    attributes.insert(MEMORY.clone(), Value::Float(size.memory_mib as f64 / MIB_IN_GIB));
+    attributes.insert(EPHEMERAL_STORAGE_SIZE.clone(), Value::Float(size.disk_bytes as f64 / GIB));
 }
 
 /// Checks attributes of a compute that exists and whose size stays as it is. Another host name is for people: a guest

@@ -93,6 +93,7 @@ fn entity_of(orphan: &Orphan, tag: IntentTag, project: ProjectId) -> Result<(Ent
                 image: ContentDigest::from_bytes([0; 32]),
                 ssh_keys: Vec::new(),
                 user_data: None,
+                joins: backend::MachineJoins::default(),
             };
             (COMPUTE.clone(), Order::Machine(spec))
         }

@@ -68,6 +68,7 @@ impl Yard {
             image: self.image,
             ssh_keys: Vec::new(),
             user_data: None,
+            joins: backend::MachineJoins::default(),
         };
         let order = Order::Machine(spec);
         let planner = self.dispatch.planner();

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use disk_image::ContentDigest;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Addresses, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec,
-    Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod, Volumes,
+    Addresses, BackendError, Capability, ConsoleKind, ConsoleTicket, Description, Events, Finding, ImageOffer,
+    IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec, Networks, Progress, Quota, RestartMethod,
+    SaveMethod, SavedDisk, SecurityGroups, SiteImage, Snapshots, StopMethod, SuspendMethod, Verdict, Volumes,
 };
 
 /// How often a backend is asked that cannot tell when something changes.
@@ -27,6 +29,17 @@ pub trait Backend: Send + Sync {
     /// Makes the image available at the site, in whatever form the backend wants. Returns at once when it is
     /// there already.
     async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError>;
+
+    /// The backend's copy of an image of ours, if it has one.
+    async fn find_image(&self, _digest: &ContentDigest) -> Result<Option<SiteImage>, BackendError> {
+        Err(BackendError::Unsupported("tell which images it has".into()))
+    }
+
+    /// Removes the backend's copy of an image of ours; one that it has not got is a success, one that a machine still
+    /// needs a [`BackendError::Conflict`].
+    async fn delete_image(&self, _digest: &ContentDigest) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("delete images".into()))
+    }
 
     /// Asks for a machine, tagged with the intent that asks. A machine that carries the tag already is returned
     /// instead of a second one.
@@ -77,6 +90,36 @@ pub trait Backend: Send + Sync {
     /// A copy of the root disk at this moment. A stopped machine stays stopped; one that was switched off for it comes
     /// back.
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError>;
+
+    /// A ticket for the machine's console, for a short while and one viewer. A stopped machine has none:
+    /// [`BackendError::Conflict`].
+    async fn console(&self, _id: &MachineId, _kind: ConsoleKind) -> Result<ConsoleTicket, BackendError> {
+        Err(Capability::Console.missing())
+    }
+
+    /// What our tenant may use at the backend, and uses.
+    async fn quota(&self) -> Result<Quota, BackendError> {
+        Err(Capability::Quota.missing())
+    }
+
+    /// Looks whether everything is as the broker needs it: credentials, permissions, formats, clocks. It changes
+    /// nothing that lasts. What goes wrong is a finding, never an error.
+    async fn check(&self) -> Vec<Finding> {
+        vec![match self.describe().await {
+            Ok(description) => Finding::new("reachable", Verdict::Good, description.software),
+            Err(error) => Finding::new("reachable", Verdict::Bad, error.to_string()),
+        }]
+    }
+
+    /// Snapshots of machines, if the backend keeps any.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+
+    /// Changes that it tells of by itself, if it does.
+    fn events(&self) -> Option<&dyn Events> {
+        None
+    }
 
     /// Volumes, if the backend has any.
     fn volumes(&self) -> Option<&dyn Volumes> {

@@ -1,7 +1,7 @@
 use disk_image::ImageFormat;
 use serde::{Deserialize, Serialize};
 
-use crate::Architecture;
+use crate::{Architecture, Capabilities, MachineSize, Particulars, SizeOffer};
 
 /// What a backend says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,25 @@ pub struct Description {
     pub limits: Limits,
     /// Why no machine can be created at present, in one sentence that says what to do; `None` when one can.
     pub obstacle: Option<String>,
+    /// What it can beyond the least.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+    /// The sizes that it offers; any within the limits when there is none.
+    #[serde(default)]
+    pub sizes: Vec<SizeOffer>,
+    /// More about it.
+    #[serde(default)]
+    pub particulars: Particulars,
+}
+
+impl Description {
+    /// The offer that a machine of the wanted size gets: the one with the least memory, cores and disk, in this order,
+    /// among those that hold it. `None` when none does, and where any size is taken.
+    #[must_use]
+    pub fn offer_for(&self, wanted: MachineSize) -> Option<&SizeOffer> {
+        let holding = self.sizes.iter().filter(|offer| offer.holds(wanted));
+        holding.min_by_key(|offer| (offer.size.memory_mib, offer.size.cores, offer.size.disk_bytes))
+    }
 }
 
 /// Upper bounds for one machine.

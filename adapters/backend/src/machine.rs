@@ -6,7 +6,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use uuid::Uuid;
 
-use crate::MachineId;
+use crate::{AttachmentSpec, InterfaceSpec, MachineId, SecurityGroupId};
 
 /// The intent behind a create. It travels to the backend as the machine's tag, so that an unanswered call can be
 /// found again.
@@ -69,6 +69,23 @@ pub struct MachineSpec {
     pub ssh_keys: Vec<String>,
     /// Handed to the guest as it is: a script, a cloud-config, or anything that the guest understands.
     pub user_data: Option<Vec<u8>>,
+    /// What it is joined with from its first moment.
+    #[serde(default)]
+    pub joins: MachineJoins,
+}
+
+/// What a machine is joined with when it is made. Each join carries its own tag, and can be asked for again, seen and
+/// undone by the calls that join machines later. A backend that cannot join at a create joins right after it; one that
+/// cannot do that either refuses the create.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MachineJoins {
+    /// Interfaces. Where there is none, the backend gives the machine its usual network, if it has one.
+    pub interfaces: Vec<InterfaceSpec>,
+    /// Volumes.
+    pub volumes: Vec<AttachmentSpec>,
+    /// Security groups.
+    pub security_groups: Vec<SecurityGroupId>,
 }
 
 /// A backend's facts about one machine.

@@ -66,3 +66,4 @@ name!(VolumeId, "a volume");
 name!(NetworkId, "a network");
 name!(AddressId, "a reserved address");
 name!(SecurityGroupId, "a security group");
+name!(SnapshotId, "a snapshot");

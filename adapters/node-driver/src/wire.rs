@@ -81,6 +81,7 @@ impl TryFrom<NewMachine> for MachineSpec {
             image: wanted.image,
             ssh_keys: wanted.ssh_keys,
             user_data,
+            joins: backend::MachineJoins::default(),
         })
     }
 }
@@ -265,6 +266,7 @@ mod tests {
             image: ContentDigest::from_bytes([3; 32]),
             ssh_keys: vec!["ssh-ed25519 AAAA".into()],
             user_data: Some(vec![0, 255, b'\n']),
+            joins: backend::MachineJoins::default(),
         };
         let text = serde_json::to_string(&NewMachine::from(spec.clone())).unwrap();
         let back: NewMachine = serde_json::from_str(&text).unwrap();

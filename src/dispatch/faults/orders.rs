@@ -38,6 +38,7 @@ impl World {
             image: self.image,
             ssh_keys: Vec::new(),
             user_data: None,
+            joins: backend::MachineJoins::default(),
         };
         let order = Order::Machine(spec);
         (self.entity(site, COMPUTE.clone(), EntityState::Inactive, &order), order)

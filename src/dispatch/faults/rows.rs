@@ -170,6 +170,7 @@ async fn f24_what_nobody_asked_for_is_kept_apart_and_never_deleted() {
         image: world.image,
         ssh_keys: Vec::new(),
         user_data: None,
+        joins: backend::MachineJoins::default(),
     };
     world.simulator().appear(spec).unwrap();
     for _ in 0..400 {

@@ -2,10 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backend::{
-    Addresses, Backend, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize,
-    MachineSpec, Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod,
-    Volumes,
+    Addresses, Backend, BackendError, ConsoleKind, ConsoleTicket, Description, Events, Finding, ImageOffer, IntentTag,
+    Listing, Machine, MachineId, MachineSize, MachineSpec, Networks, Progress, Quota, RestartMethod, SaveMethod,
+    SavedDisk, SecurityGroups, SiteImage, Snapshots, StopMethod, SuspendMethod, Volumes,
 };
+use disk_image::ContentDigest;
 
 use super::{
     Guarded,
@@ -29,6 +30,14 @@ impl Backend for Guarded {
         };
         let work = self.backend.provide_image(&watched, &report);
         self.watch(Call::ProvideImage, movement.bounds(work)).await
+    }
+
+    async fn find_image(&self, digest: &ContentDigest) -> Result<Option<SiteImage>, BackendError> {
+        self.call(Call::FindImage, self.backend.find_image(digest)).await
+    }
+
+    async fn delete_image(&self, digest: &ContentDigest) -> Result<(), BackendError> {
+        self.call(Call::DeleteImage, self.backend.delete_image(digest)).await
     }
 
     async fn create(&self, spec: &MachineSpec) -> Result<Machine, BackendError> {
@@ -74,6 +83,27 @@ impl Backend for Guarded {
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError> {
         let SavedDisk { size, bytes } = self.call(Call::Save, self.backend.save(id, method)).await?;
         Ok(SavedDisk { size, bytes: moving(bytes) })
+    }
+
+    async fn console(&self, id: &MachineId, kind: ConsoleKind) -> Result<ConsoleTicket, BackendError> {
+        self.call(Call::Console, self.backend.console(id, kind)).await
+    }
+
+    async fn quota(&self) -> Result<Quota, BackendError> {
+        self.call(Call::Quota, self.backend.quota()).await
+    }
+
+    /// Whoever checks a site wants to hear what the backend says, and not what the breaker makes of it.
+    async fn check(&self) -> Vec<Finding> {
+        self.backend.check().await
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        self.backend.snapshots().map(|_| self as &dyn Snapshots)
+    }
+
+    fn events(&self) -> Option<&dyn Events> {
+        self.backend.events().map(|_| self as &dyn Events)
     }
 
     fn volumes(&self) -> Option<&dyn Volumes> {

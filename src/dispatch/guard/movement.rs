@@ -8,8 +8,10 @@ use std::{
     time::Duration,
 };
 
-use backend::{BackendError, ImageSource};
+use async_trait::async_trait;
+use backend::{BackendError, ImageSource, Rendering};
 use bytes::Bytes;
+use disk_image::ImageFormat;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -80,6 +82,7 @@ pub(super) struct WatchedSource {
     pub(super) movement: Movement,
 }
 
+#[async_trait]
 impl ImageSource for WatchedSource {
     fn local_path(&self) -> Option<&Path> {
         self.source.local_path()
@@ -88,6 +91,15 @@ impl ImageSource for WatchedSource {
     fn stream(&self) -> BoxStream<'static, io::Result<Bytes>> {
         let movement = self.movement.clone();
         self.source.stream().inspect(move |_| movement.note(|_| true)).boxed()
+    }
+
+    async fn render(&self, format: ImageFormat) -> io::Result<Option<Rendering>> {
+        let movement = self.movement.clone();
+        let rendering = self.source.render(format).await?;
+        Ok(rendering.map(|rendering| {
+            let bytes = rendering.bytes.inspect(move |_| movement.note(|_| true)).boxed();
+            Rendering { bytes, ..rendering }
+        }))
     }
 }
 

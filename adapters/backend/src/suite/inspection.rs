@@ -214,6 +214,7 @@ impl<'a> Inspection<'a> {
             image: self.candidate.image.digest,
             ssh_keys: Vec::new(),
             user_data: Some(b"#!/bin/sh\ntrue\n".to_vec()),
+            joins: crate::MachineJoins::default(),
         }
     }
 }

@@ -66,6 +66,7 @@ fn spec() -> MachineSpec {
         image: ContentDigest::from_bytes([1; 32]),
         ssh_keys: Vec::new(),
         user_data: None,
+        joins: backend::MachineJoins::default(),
     }
 }
 

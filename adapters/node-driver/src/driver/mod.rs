@@ -109,6 +109,9 @@ impl Driver {
             image_formats: vec![ImageFormat::Raw],
             limits: admission::limits(&means.options, &means.memory),
             obstacle: found.err().map(|error| error.to_string()).or_else(|| means.shortage()),
+            capabilities: backend::Capabilities::default(),
+            sizes: Vec::new(),
+            particulars: backend::Particulars::default(),
         }
     }
 

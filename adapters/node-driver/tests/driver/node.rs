@@ -159,6 +159,7 @@ pub fn spec(image: ContentDigest) -> MachineSpec {
         image,
         ssh_keys: Vec::new(),
         user_data: None,
+        joins: backend::MachineJoins::default(),
     }
 }
 

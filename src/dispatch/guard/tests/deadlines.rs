@@ -3,13 +3,14 @@
 use std::{io, net::IpAddr, time::Duration};
 
 use backend::{
-    AddressId, AddressSpec, Addresses, AttachmentSpec, Backend, BackendError, CopyPurpose, ImageSource, IntentTag,
-    InterfaceSpec, InterfaceTarget, MachineSize, MachineSpec, NetworkId, NetworkSpec, Networks, RestartMethod,
-    SaveMethod, SecurityGroupId, SecurityGroupSpec, SecurityGroups, StopMethod, SuspendMethod, VolumeId, VolumeSpec,
-    Volumes,
+    AddressId, AddressSpec, Addresses, AttachmentSpec, Backend, BackendError, ConsoleKind, CopyPurpose, Events,
+    ImageSource, IntentTag, InterfaceSpec, InterfaceTarget, MachineSize, MachineSpec, NetworkId, NetworkSpec, Networks,
+    RestartMethod, SaveMethod, SecurityGroupId, SecurityGroupSpec, SecurityGroups, SnapshotId, Snapshots, StopMethod,
+    SuspendMethod, VolumeId, VolumeSpec, Volumes,
     simulator::{Behaviour, Fault, Operation, Simulator},
 };
 use bytes::Bytes;
+use disk_image::ContentDigest;
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
@@ -42,6 +43,7 @@ fn machine_spec() -> MachineSpec {
         image: offer(1, Duration::ZERO).digest,
         ssh_keys: Vec::new(),
         user_data: None,
+        joins: backend::MachineJoins::default(),
     }
 }
 
@@ -63,6 +65,7 @@ fn make<'a>(call: Call, to: &'a Guarded) -> BoxFuture<'a, Outcome> {
     let wanted: Option<IpAddr> = None;
     let address_spec = AddressSpec { tag: tag(), wanted };
     let group_spec = SecurityGroupSpec { tag: tag(), name: "g".into(), rules: Vec::new() };
+    let (snapshot, digest): (SnapshotId, _) = ("s".parse().unwrap(), ContentDigest::from_bytes([1; 32]));
     let size = MachineSize { cores: 1, memory_mib: 64, disk_bytes: 4096 };
     match call {
         Call::Describe => made!(Backend, describe,),
@@ -78,6 +81,15 @@ fn make<'a>(call: Call, to: &'a Guarded) -> BoxFuture<'a, Outcome> {
         Call::Suspend => made!(Backend, suspend, &machine, SuspendMethod::Suspend),
         Call::Resize => made!(Backend, resize, &machine, &size),
         Call::Save => made!(Backend, save, &machine, SaveMethod::Hot),
+        Call::FindImage => made!(Backend, find_image, &digest),
+        Call::DeleteImage => made!(Backend, delete_image, &digest),
+        Call::Console => made!(Backend, console, &machine, ConsoleKind::Vnc),
+        Call::Quota => made!(Backend, quota,),
+        Call::TakeSnapshot => made!(Snapshots, take, &machine, tag()),
+        Call::Snapshots => made!(Snapshots, snapshots, &machine),
+        Call::RevertSnapshot => made!(Snapshots, revert, &machine, &snapshot),
+        Call::RemoveSnapshot => made!(Snapshots, remove, &machine, &snapshot),
+        Call::FollowEvents => made!(Events, follow,),
         Call::Delete => made!(Backend, delete, &machine),
         Call::CreateVolume => made!(Volumes, create, &volume_spec),
         Call::Volume => made!(Volumes, volume, &volume),
