@@ -35,6 +35,8 @@ const REST: u32 = 9;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// No round may take longer: a backend that hangs is a backend that does not answer.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
+/// Lists of machines, volumes and networks, one after the other; a large cloud has many pages.
+const INVENTORY_LIMIT: Duration = Duration::from_secs(180);
 
 /// Reconciles every site in its own task, so that a slow one holds up no other. Sites that come are looked at at once,
 /// those that go are left alone.
@@ -133,7 +135,7 @@ impl Watch {
     async fn compare(&mut self) -> Result<(), StoreError> {
         // What was written after the backend was asked is newer than its answer.
         let asked_at = Timestamp::now();
-        let inventory = match tokio::time::timeout(CALL_LIMIT, Inventory::of(&self.site)).await {
+        let inventory = match tokio::time::timeout(INVENTORY_LIMIT, Inventory::of(&self.site)).await {
             Ok(Ok(inventory)) => inventory,
             // `look` reports a silent site.
             Ok(Err(BackendError::Unreachable(_))) | Err(_) => return Ok(()),
