@@ -7,9 +7,11 @@ mod creation;
 mod entity;
 mod error;
 mod events;
+mod image;
 mod ip_reservation;
 mod link;
 mod listing;
+mod market;
 mod model;
 mod network;
 mod permission;
@@ -65,6 +67,7 @@ struct Inner {
     legacy_json: bool,
     never_gone_for: Vec<String>,
     database_check: readiness::DatabaseCheck,
+    market: Option<market::Market>,
 }
 
 impl Broker {
@@ -87,6 +90,7 @@ impl Broker {
             legacy_json,
             never_gone_for,
             database_check: readiness::DatabaseCheck::default(),
+            market: market::Market::new(&config.marketplace),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

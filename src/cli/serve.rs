@@ -18,6 +18,7 @@ use crate::{
     http::{self, Addresses, Doors, Entrance, Rooms},
     login::{self, gate::Gate, provider::Providers, secret::Secret},
     measured,
+    shelf::Shelf,
     store::{self, Db},
 };
 
@@ -85,12 +86,14 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
     futures_util::future::join_all(looks).await;
     tokio::spawn(reload::keep_up(&sites, source, &shutdown)?);
     tracing::debug!(policy = %config.policy().text(), "what sites are given at once");
-    let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
+    let shelf = Shelf::new(images, secret.clone(), &config).ending_with(&shutdown);
+    let dispatch = Dispatch::new(&db, sites, shelf, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
     let gate = Gate::with_providers(db.clone(), secret.clone(), providers.clone(), config.login.rules());
     let doors = Doors::new(db.clone(), providers, secret, config.login.clone());
     let broker = Broker::new(db.clone(), dispatch, &config)?;
+    tokio::spawn(broker.clone().prepare_market());
     tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let rooms = Rooms { broker, gate, doors, figures: http::Figures::new(figures, &config.metrics) };

@@ -1,6 +1,7 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
 mod http;
+mod images;
 mod login;
 mod node;
 mod occi;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use self::{
     http::{HttpConfig, Network, TlsConfig, is_host},
+    images::{ImagesConfig, MarketplaceConfig, host_of},
     login::{LoginConfig, Registration},
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
@@ -49,6 +51,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// By what this server speaks TLS itself.
     pub tls: TlsConfig,
+    /// How backends fetch images from here.
+    pub images: ImagesConfig,
+    /// Marketplaces in the format of OpenNebula.
+    pub marketplace: MarketplaceConfig,
     /// The OCCI door.
     pub occi: OcciConfig,
     /// Who gets in.
@@ -180,6 +186,8 @@ impl Default for Config {
             image_dir: PathBuf::new(),
             http: HttpConfig::default(),
             tls: TlsConfig::default(),
+            images: ImagesConfig::default(),
+            marketplace: MarketplaceConfig::default(),
             occi: OcciConfig::default(),
             login: LoginConfig::default(),
             dispatch: DispatchConfig::default(),
@@ -301,7 +309,9 @@ impl Config {
         {
             return unusable("[metrics] token must be 16 to 256 printable characters without blanks".into());
         }
-        if let Some(mistake) = self.http.mistake().or_else(|| self.tls.mistake()) {
+        let mistake = self.http.mistake().or_else(|| self.tls.mistake());
+        let mistake = mistake.or_else(|| self.images.mistake()).or_else(|| self.marketplace.mistake());
+        if let Some(mistake) = mistake {
             return unusable(mistake);
         }
         self.check_listen()
@@ -474,6 +484,11 @@ mod tests {
         assert!(wrong.contains("line 2, column 6") && wrong.contains("a measure"), "{wrong}");
         assert!(policy("create @ b: active < 3").contains("no site b"));
         assert!(message("[log]\nformat = \"xml\"\n").contains("xml"));
+        assert!(message("[images]\nurl = \"http://10.0.0.1\"\n").contains("[images] url"));
+        assert!(message("[images]\nticket_hours = 0\n").contains("ticket_hours"));
+        assert!(message("[marketplace]\nname = \"a/b\"\n").contains("[marketplace] name"));
+        let elsewhere = twice.replace("adapter", "image_url = \"http://10.0.0.1\"\nadapter");
+        assert!(message(&elsewhere).contains("image_url"));
         assert!(message("[metrics]\ntoken = \"short\"\n").contains("[metrics] token"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::{
-    ConfigError,
+    ConfigError, images,
     secret::{self, Secrets},
 };
 
@@ -26,6 +26,9 @@ pub struct SiteDeclaration {
     /// knows when this is not given.
     #[serde(default)]
     sighting_seconds: Option<u64>,
+    /// Where the site reaches this server to fetch images, if not at `[images] url`.
+    #[serde(default)]
+    image_url: Option<String>,
     /// The file that it stands in; the broker's own declarations stand nowhere.
     #[serde(skip)]
     origin: Option<PathBuf>,
@@ -50,12 +53,17 @@ impl SiteDeclaration {
             ("kind".to_owned(), toml::Value::from("node-socket")),
             ("socket".to_owned(), toml::Value::from(socket)),
         ]);
-        Self { name: name.to_owned(), adapter, sighting_seconds: None, origin: None }
+        Self { name: name.to_owned(), adapter, sighting_seconds: None, image_url: None, origin: None }
     }
 
     /// The same, as it stands in this file.
     pub(super) fn from_file(self, origin: &Path) -> Self {
         Self { origin: Some(origin.to_owned()), ..self }
+    }
+
+    /// Where the site reaches this server to fetch images, if not at `[images] url`.
+    pub fn image_url(&self) -> Option<&str> {
+        self.image_url.as_deref()
     }
 
     /// The file that it stands in.
@@ -79,6 +87,9 @@ impl SiteDeclaration {
     /// A secret cannot be had, or the adapter's options are wrong.
     pub fn resolve(&self) -> Result<SiteConfig, RefusedSite> {
         check_name(&self.name).map_err(|reason| self.refused(reason))?;
+        if let Some(Err(problem)) = self.image_url.as_deref().map(images::check_address) {
+            return Err(self.refused(format!("image_url {problem}")));
+        }
         let beside = self.origin.as_deref().and_then(Path::parent);
         let (resolved, secrets) = secret::resolve(&self.adapter, beside).map_err(|reason| self.refused(reason))?;
         let adapter = AdapterConfig::deserialize(resolved.clone())
@@ -159,7 +170,9 @@ impl SiteConfig {
 
     /// Whether the way to the backend is the same, secrets included; wherever each is written down.
     pub fn leads_as(&self, other: &Self) -> bool {
-        self.resolved == other.resolved && self.sighting_seconds() == other.sighting_seconds()
+        let (ours, theirs) = (&self.declaration, &other.declaration);
+        let same_delay = ours.sighting_seconds == theirs.sighting_seconds;
+        self.resolved == other.resolved && same_delay && ours.image_url == theirs.image_url
     }
 
     /// The text without the site's secrets.

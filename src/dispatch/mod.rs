@@ -54,9 +54,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     request,
+    shelf::Shelf,
     store::{Db, event, reservation::Usage},
 };
-use image_store::ImageStore;
 
 /// How often what has happened is sealed when nobody is in a hurry.
 const SEALING: std::time::Duration = std::time::Duration::from_millis(300);
@@ -69,29 +69,36 @@ pub struct Dispatch {
     sites: Sites,
     queue: Arc<Queue>,
     engine: Arc<Engine>,
+    shelf: Shelf,
 }
 
 impl Dispatch {
     /// Prepares the sagas over these sites and images. Nothing runs before [`Dispatch::run`].
-    pub fn new(db: &Db, sites: Sites, images: &Arc<ImageStore>, policy: Policy, trial: Trial) -> Self {
+    pub fn new(db: &Db, sites: Sites, shelf: impl Into<Shelf>, policy: Policy, trial: Trial) -> Self {
+        let shelf = shelf.into();
         let definitions: Vec<Arc<dyn saga::Definition>> = vec![
-            Arc::new(provision::Provision::new(sites.clone(), Arc::clone(images))),
+            Arc::new(provision::Provision::new(sites.clone(), shelf.clone())),
             Arc::new(power::Power::new(sites.clone())),
             Arc::new(make::Make::new(sites.clone())),
             Arc::new(link::Link::new(sites.clone())),
             Arc::new(change::Changing::new(sites.clone())),
-            Arc::new(save::Save::new(sites.clone(), Arc::clone(images))),
+            Arc::new(save::Save::new(sites.clone(), Arc::clone(shelf.store()))),
             Arc::new(removal::Removal::new(sites.clone())),
         ];
         let queue = Arc::new(Queue::new(policy));
         let engine = Engine::new(db.clone(), definitions, sites.clone(), Arc::clone(&queue), trial);
-        Self { sites, queue, engine: Arc::new(engine) }
+        Self { sites, queue, engine: Arc::new(engine), shelf }
     }
 
     /// All sagas and their steps.
     #[cfg(test)]
     fn steps(&self) -> std::collections::BTreeMap<&'static str, &'static [&'static str]> {
         self.engine.steps()
+    }
+
+    /// The images, as they are handed out.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// The sites, with what is known of them.

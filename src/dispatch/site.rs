@@ -16,6 +16,7 @@ use super::{adapter, breaker::BreakerView, delivery::Deliveries, guard::Guarded}
 use crate::{
     config::{RefusedSite, SiteConfig},
     measured::SITE_BREAKER,
+    shelf::Destination,
 };
 
 /// Counts whatever changes about sites, in the whole process.
@@ -104,6 +105,12 @@ impl Site {
     /// How it is configured; nothing for one that a test has made.
     pub fn config(&self) -> Option<&SiteConfig> {
         self.config.as_ref()
+    }
+
+    /// The site as one that fetches images.
+    pub fn destination(&self) -> Destination {
+        let image_url = self.config().and_then(|config| config.declaration().image_url()).map(ToOwned::to_owned);
+        Destination { name: self.name.clone(), image_url }
     }
 
     /// Whether calls to the backend go.
