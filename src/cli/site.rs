@@ -274,7 +274,8 @@ async fn check_site(config: &Config, site: &SiteDeclaration) -> Vec<Finding> {
         Err(_) => return [findings, bad("reachable", silent())].concat(),
     }
     if let Ok(Ok(description)) = tokio::time::timeout(PATIENCE, backend.describe()).await {
-        findings.extend(seen_by_broker(config, backend, &description));
+        let address = site.image_url().unwrap_or(&config.images.url);
+        findings.extend(seen_by_broker(address, backend, &description));
     }
     for finding in &mut findings {
         let printable = |c: char| if c.is_control() { ' ' } else { c };
@@ -290,7 +291,7 @@ fn place_of(site: &SiteDeclaration) -> String {
 }
 
 /// What the broker itself misses, whatever the adapter found.
-fn seen_by_broker(config: &Config, backend: &dyn Backend, description: &Description) -> Vec<Finding> {
+fn seen_by_broker(address: &str, backend: &dyn Backend, description: &Description) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |subject: &str, verdict, detail: String| findings.push(Finding::new(subject, verdict, detail));
     if let Some(obstacle) = &description.obstacle {
@@ -303,10 +304,13 @@ fn seen_by_broker(config: &Config, backend: &dyn Backend, description: &Descript
         let formats: Vec<String> = description.image_formats.iter().map(ToString::to_string).collect();
         find("image formats", Verdict::Good, formats.join(", "));
     }
-    if description.capabilities.contain(Capability::ImageByUrl) && config.occi.public_url.is_empty() {
-        let detail = "the site could fetch images by itself, but nothing says under which address this server is \
-                      reached from there; images are sent instead";
+    let fetches = description.capabilities.contain(Capability::ImageByUrl);
+    if fetches && address.is_empty() {
+        let detail = "the site could fetch images by itself, but neither its image_url nor [images] url says under \
+                      which address it reaches this server; images are sent instead";
         find("image addresses", Verdict::Doubtful, detail.into());
+    } else if fetches {
+        find("image addresses", Verdict::Good, format!("it is told to fetch images at {address}"));
     }
     let mut missing: Vec<&str> = life_cycle(description);
     let parts = [

@@ -141,8 +141,8 @@ async fn sites_are_shown_to_members_and_their_ways_to_operators() {
     silent_site(&home);
     let (ann, ben) = (home.token("ann", "physics"), home.token("ben", "chemistry"));
     home.must(&["project", "grant", "--user", "ben", "--role", "federation-admin"]);
-    home.must(&["project", "grant", "--user", "cid", "--role", "site-admin", "--site", "lab"]);
     let cid = home.token("cid", "physics");
+    home.must(&["project", "grant", "--user", "cid", "--role", "site-admin", "--site", "lab"]);
     let mut server = home.serve();
     for path in ["/sites", "/sites/", "/sites/lab"] {
         let stranger = server.get(path).await;
