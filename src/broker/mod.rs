@@ -1,5 +1,6 @@
 //! WHAT may happen: one file per domain concept. Knows entities, sites and images, and neither HTTP nor a hypervisor.
 
+mod ability;
 mod action;
 mod compute;
 mod creation;
@@ -19,6 +20,8 @@ mod quota;
 mod readiness;
 mod repetition;
 mod security_group;
+mod site;
+mod site_mixin;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
+mod adapter;
 mod breaker;
 mod change;
 mod delivery;
@@ -19,6 +20,7 @@ mod power;
 mod provision;
 mod queue;
 mod reconcile;
+pub mod reload;
 mod removal;
 mod replica;
 mod saga;
@@ -31,6 +33,7 @@ mod work;
 
 use std::sync::Arc;
 
+pub use breaker::BreakerView;
 pub use change::{Before, Change};
 use ledger::AskedBy;
 pub use ledger::usage;
@@ -44,7 +47,7 @@ pub use queue::QueueFull;
 use saga::Engine;
 pub use saga::Trial;
 pub use save::SaveOrder;
-pub use site::{Site, SiteView, Sites};
+pub use site::{PresentSites, Site, SiteView, Sites};
 pub use standing::standing;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -83,8 +86,7 @@ impl Dispatch {
             Arc::new(removal::Removal::new(sites.clone())),
         ];
         let queue = Arc::new(Queue::new(policy));
-        let names = sites.iter().map(|site| site.name.clone()).collect();
-        let engine = Engine::new(db.clone(), definitions, names, Arc::clone(&queue), trial);
+        let engine = Engine::new(db.clone(), definitions, sites.clone(), Arc::clone(&queue), trial);
         Self { sites, queue, engine: Arc::new(engine), shelf }
     }
 

@@ -37,9 +37,8 @@ impl Addresses {
     /// What the configuration says.
     pub fn new(config: &Config) -> Self {
         let public = &config.occi.public_url;
-        // Sites that are told to fetch images there must be let in.
-        let addresses = config.site.iter().filter_map(|site| site.image_url.as_deref());
-        let for_sites = addresses.chain([config.images.url.as_str()]).filter_map(host_of);
+        // Marketplaces elsewhere are sent there.
+        let for_sites = host_of(&config.images.url);
         Self {
             public_url: (!public.is_empty()).then(|| public.clone()),
             hosts: config.http.hosts.iter().map(|host| host.to_ascii_lowercase()).chain(for_sites).collect(),
@@ -119,11 +118,15 @@ pub async fn by_name<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let watches = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
+    // A site reaches us by whatever its configuration says, which may change; nothing there is a page.
+    let fetches = request.path().starts_with("/images/");
     let addresses = request.app_data::<web::Data<Addresses>>();
     if let Some(addresses) = addresses {
         came_from(addresses.client(request.request()).to_string());
     }
-    if let Some(Err(misdirected)) = addresses.filter(|_| !watches).map(|addresses| addresses.base(request.request())) {
+    if let Some(Err(misdirected)) =
+        addresses.filter(|_| !watches && !fetches).map(|addresses| addresses.base(request.request()))
+    {
         let answer = plain(StatusCode::MISDIRECTED_REQUEST, format!("{misdirected}\n"));
         return Ok(request.into_response(answer).map_into_right_body());
     }

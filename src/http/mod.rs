@@ -15,6 +15,7 @@ mod occi;
 mod principal;
 mod quota;
 mod request_id;
+mod sites;
 mod tls;
 
 use std::{io, net::TcpListener, time::Duration};
@@ -153,6 +154,7 @@ impl Shared {
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
             .route("/quota", web::route().to(quota::door))
+            .service(web::resource(["/sites", "/sites/", "/sites/{name}"]).to(sites::door))
             .route("/events", web::route().to(events::door))
             .route("/metrics", web::route().to(metrics::door))
             .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))

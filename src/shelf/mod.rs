@@ -4,7 +4,7 @@ mod fetches;
 mod reading;
 mod ticket;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use disk_image::{ContentDigest, ImageFormat};
 use image_store::{ImageStore, Renderings};
@@ -37,7 +37,6 @@ struct Addresses {
     secret: Secret,
     /// Where sites reach us that have no other address for us.
     everywhere: Option<String>,
-    of_sites: BTreeMap<String, String>,
     hours: i64,
 }
 
@@ -45,9 +44,8 @@ impl Shelf {
     /// The store's images at the addresses that the configuration tells.
     pub fn new(store: Arc<ImageStore>, secret: Secret, config: &Config) -> Self {
         let everywhere = Some(config.images.url.clone()).filter(|url| !url.is_empty());
-        let of_sites = config.site.iter().filter_map(|site| Some((site.name.clone(), site.image_url.clone()?)));
         let hours = i64::from(config.images.ticket_hours);
-        let addresses = Addresses { secret, everywhere, of_sites: of_sites.collect(), hours };
+        let addresses = Addresses { secret, everywhere, hours };
         let fetches = Fetches::new(usize::try_from(config.images.fetches_at_once).unwrap_or(1));
         Self {
             renderings: Renderings::new(store),
@@ -83,10 +81,10 @@ impl Shelf {
         &self.fetches
     }
 
-    /// Where this site fetches the image without any other credentials, if we know under which address it reaches us.
-    pub fn url_for(&self, site: &str, digest: ContentDigest, format: ImageFormat) -> Option<String> {
-        let addresses = self.addresses.as_ref()?;
-        let base = addresses.of_sites.get(site).or(addresses.everywhere.as_ref())?;
+    /// Where this site fetches the image without any other credentials, if we know under which address it reaches us:
+    /// its own, or that for all.
+    pub fn url_for(&self, site: &str, own: Option<&str>, digest: ContentDigest, format: ImageFormat) -> Option<String> {
+        let base = own.or(self.base())?;
         Some(format!("{base}{}", self.path_for(Holder::Site(site.to_owned()), digest, format)?))
     }
 
@@ -136,27 +134,27 @@ mod tests {
         ContentDigest::from_bytes([byte; 32])
     }
 
-    const SITES: &str = "[images]\nurl = \"https://broker.example\"\n\
-                         [[site]]\nname = \"near\"\nimage_url = \"http://127.0.0.1:1\"\nadapter = { kind = \"simulator\" }\n\
-                         [[site]]\nname = \"far\"\nadapter = { kind = \"simulator\" }\n";
+    const EVERYWHERE: &str = "[images]\nurl = \"https://broker.example\"\n";
 
     #[test]
     fn a_site_is_told_the_address_that_it_reaches() {
         let directory = tempfile::tempdir().unwrap();
-        let nowhere = shelf(&directory, "[[site]]\nname = \"far\"\nadapter = { kind = \"simulator\" }\n");
-        assert_eq!(nowhere.url_for("far", digest(1), ImageFormat::Raw), None, "nothing is guessed");
-        let shelf = shelf(&directory, SITES);
-        let url = |site| shelf.url_for(site, digest(1), ImageFormat::Qcow2).unwrap();
+        let nowhere = shelf(&directory, "");
+        assert_eq!(nowhere.url_for("far", None, digest(1), ImageFormat::Raw), None, "nothing is guessed");
+        let shelf = shelf(&directory, EVERYWHERE);
+        let url = |own| shelf.url_for("lab", own, digest(1), ImageFormat::Qcow2).unwrap();
         let path = format!("/images/{}.qcow2?ticket=", digest(1));
-        assert!(url("near").starts_with(&format!("http://127.0.0.1:1{path}")), "{}", url("near"));
-        assert!(url("far").starts_with(&format!("https://broker.example{path}")), "{}", url("far"));
+        let near = url(Some("http://127.0.0.1:1"));
+        assert!(near.starts_with(&format!("http://127.0.0.1:1{path}")), "{near}");
+        let far = url(None);
+        assert!(far.starts_with(&format!("https://broker.example{path}")), "{far}");
     }
 
     #[test]
     fn a_ticket_is_for_one_image_in_one_format_and_one_holder() {
         let directory = tempfile::tempdir().unwrap();
-        let shelf = shelf(&directory, SITES);
-        let url = shelf.url_for("far", digest(1), ImageFormat::Qcow2).unwrap();
+        let shelf = shelf(&directory, EVERYWHERE);
+        let url = shelf.url_for("far", None, digest(1), ImageFormat::Qcow2).unwrap();
         let (_, ticket) = url.split_once("?ticket=").unwrap();
         assert_eq!(shelf.holder(ticket, digest(1), ImageFormat::Qcow2), Some(Holder::Site("far".into())));
         assert_eq!(shelf.holder(ticket, digest(2), ImageFormat::Qcow2), None);
@@ -171,7 +169,7 @@ mod tests {
     #[test]
     fn a_ticket_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let shelf = shelf(&directory, SITES);
+        let shelf = shelf(&directory, EVERYWHERE);
         let secret = Secret::from_bytes([7; 32]);
         let seal = |expires| {
             let (digest, format) = (digest(1), ImageFormat::Raw);

@@ -55,7 +55,6 @@ impl Guarded {
     }
 
     /// How the breaker stands, and why.
-    #[cfg(test)]
     pub fn breaker(&self) -> BreakerView {
         self.breaker.state()
     }
