@@ -10,8 +10,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::{
-    ConfigError,
-    images::check_address,
+    ConfigError, images,
     secret::{self, Secrets},
 };
 
@@ -62,6 +61,11 @@ impl SiteDeclaration {
         Self { origin: Some(origin.to_owned()), ..self }
     }
 
+    /// Where the site reaches this server to fetch images, if not at `[images] url`.
+    pub fn image_url(&self) -> Option<&str> {
+        self.image_url.as_deref()
+    }
+
     /// The file that it stands in.
     pub fn origin(&self) -> Option<&Path> {
         self.origin.as_deref()
@@ -83,7 +87,7 @@ impl SiteDeclaration {
     /// A secret cannot be had, or the adapter's options are wrong.
     pub fn resolve(&self) -> Result<SiteConfig, RefusedSite> {
         check_name(&self.name).map_err(|reason| self.refused(reason))?;
-        if let Some(Err(problem)) = self.image_url.as_deref().map(check_address) {
+        if let Some(Err(problem)) = self.image_url.as_deref().map(images::check_address) {
             return Err(self.refused(format!("image_url {problem}")));
         }
         let beside = self.origin.as_deref().and_then(Path::parent);
@@ -164,16 +168,11 @@ impl SiteConfig {
         self.declaration.sighting_seconds
     }
 
-    /// Where the site reaches this server to fetch images, if that is said.
-    pub fn image_url(&self) -> Option<&str> {
-        self.declaration.image_url.as_deref()
-    }
-
-    /// Whether the way to the backend and back is the same, secrets included; wherever each is written down.
+    /// Whether the way to the backend is the same, secrets included; wherever each is written down.
     pub fn leads_as(&self, other: &Self) -> bool {
-        self.resolved == other.resolved
-            && self.sighting_seconds() == other.sighting_seconds()
-            && self.image_url() == other.image_url()
+        let (ours, theirs) = (&self.declaration, &other.declaration);
+        let same_delay = ours.sighting_seconds == theirs.sighting_seconds;
+        self.resolved == other.resolved && same_delay && ours.image_url == theirs.image_url
     }
 
     /// The text without the site's secrets.
@@ -272,13 +271,12 @@ mod tests {
 
     #[test]
     fn where_a_site_reaches_us_is_a_part_of_the_way() {
-        let reached = |url: &str| {
-            declared(&format!("name = 'a'\nimage_url = '{url}'\nadapter = {{ kind = 'simulator' }}")).resolve()
-        };
-        let here = reached("http://127.0.0.1:8787").unwrap();
-        assert_eq!(here.image_url(), Some("http://127.0.0.1:8787"));
-        assert!(!reached("https://broker.example").unwrap().leads_as(&here));
-        assert!(reached("http://10.0.0.1").unwrap_err().to_string().contains("image_url"));
+        let reached =
+            |url: &str| declared(&format!("name = 'a'\nimage_url = '{url}'\nadapter = {{ kind = 'simulator' }}"));
+        let here = reached("http://127.0.0.1:8787").resolve().unwrap();
+        assert!(reached("http://127.0.0.1:8787").resolve().unwrap().leads_as(&here));
+        assert!(!reached("https://broker.example").resolve().unwrap().leads_as(&here));
+        assert!(reached("http://10.0.0.1").resolve().unwrap_err().to_string().contains("image_url"));
     }
 
     #[test]

@@ -13,8 +13,7 @@ use disk_image::{ContentDigest, ImageError, ImageFormat};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use image_store::{StoreError, StoredImage};
 
-use super::site::Site;
-use crate::shelf::{self, Shelf};
+use crate::shelf::{self, Destination, Shelf};
 
 const CHUNK: u64 = 1 << 20;
 
@@ -22,12 +21,11 @@ const CHUNK: u64 = 1 << 20;
 ///
 /// # Errors
 /// In words: the store does not have it.
-pub fn offer(shelf: &Shelf, site: &Site, digest: ContentDigest) -> Result<ImageOffer, String> {
+pub fn offer(shelf: &Shelf, site: &Destination, digest: ContentDigest) -> Result<ImageOffer, String> {
     match shelf.store().get(&digest) {
         Ok(Some(image)) => {
             let size = image.size;
-            let own = site.config().and_then(|config| config.image_url()).map(str::to_owned);
-            let source = Stored { image, shelf: shelf.clone(), site: site.name.clone(), own };
+            let source = Stored { image, shelf: shelf.clone(), site: site.clone() };
             Ok(ImageOffer { digest, size, source: Arc::new(source) })
         }
         Ok(None) => Err(format!("image {digest} is not in the catalogue's store any more; publish it again")),
@@ -38,9 +36,7 @@ pub fn offer(shelf: &Shelf, site: &Site, digest: ContentDigest) -> Result<ImageO
 struct Stored {
     image: StoredImage,
     shelf: Shelf,
-    site: String,
-    /// Where this very site reaches us.
-    own: Option<String>,
+    site: Destination,
 }
 
 #[async_trait]
@@ -70,7 +66,7 @@ impl ImageSource for Stored {
             Err(error) => return Err(io::Error::other(error)),
         };
         let length = rendered.length();
-        let url = self.shelf.url_for(&self.site, self.own.as_deref(), digest, format);
+        let url = self.shelf.url_for(&self.site, digest, format);
         Ok(Some(Rendering { format, length, url, bytes: shelf::read(rendered, 0..length) }))
     }
 }
@@ -106,7 +102,6 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> +
 
 #[cfg(test)]
 mod tests {
-    use backend::simulator::{Behaviour, Simulator};
     use image_store::ImageStore;
 
     use super::*;
@@ -119,8 +114,8 @@ mod tests {
         let image = store.receive(1 << 20, [Ok([7; 1 << 20])]).unwrap();
         let config = "[images]\nurl = \"https://broker.example\"";
         let shelf = Shelf::new(Arc::clone(&store), Secret::from_bytes([7; 32]), &toml::from_str(config).unwrap());
-        let site = Site::new("lab", Arc::new(Simulator::new(Behaviour::default())));
-        let offer = offer(&shelf, &site, image.digest).unwrap();
+        let lab = Destination { name: "lab".into(), image_url: None };
+        let offer = offer(&shelf, &lab, image.digest).unwrap();
         for format in ImageFormat::ALL {
             let rendering = offer.source.render(format).await.unwrap().unwrap();
             let chunks: Vec<_> = rendering.bytes.map(Result::unwrap).collect().await;
@@ -131,7 +126,7 @@ mod tests {
             assert_eq!(place, format!("https://broker.example/images/{}.{format}", image.digest));
             assert_eq!(shelf.holder(ticket, image.digest, format), Some(shelf::Holder::Site("lab".into())));
         }
-        let plain = super::offer(&Shelf::from(&store), &site, image.digest).unwrap();
+        let plain = super::offer(&Shelf::from(&store), &lab, image.digest).unwrap();
         assert_eq!(plain.source.render(ImageFormat::Raw).await.unwrap().unwrap().url, None);
     }
 }

@@ -1,6 +1,6 @@
 //! The saga that makes a machine: deliver the image, create, wait until it runs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use backend::{Machine, MachineId, MachineState};
@@ -50,7 +50,7 @@ impl Provision {
 
     async fn deliver(&self, run: &Run, work: &Work) -> Result<Done, StepFailure> {
         // Re-reading metadata of a file is quick, but it is a disk: not on the runtime's thread.
-        let (shelf, site, digest) = (self.shelf.clone(), Arc::clone(&work.site), work.machine()?.image);
+        let (shelf, site, digest) = (self.shelf.clone(), work.site.destination(), work.machine()?.image);
         let offer = tokio::task::spawn_blocking(move || image::offer(&shelf, &site, digest))
             .await
             .map_err(|_| StepFailure::Store(StoreError::Interrupted))?

@@ -13,7 +13,10 @@ use backend::{Backend, Description};
 use tokio::sync::watch;
 
 use super::{adapter, breaker::BreakerView, delivery::Deliveries, guard::Guarded};
-use crate::config::{RefusedSite, SiteConfig};
+use crate::{
+    config::{RefusedSite, SiteConfig},
+    shelf::Destination,
+};
 
 /// Counts whatever changes about sites, in the whole process.
 static CHANGES: AtomicU64 = AtomicU64::new(1);
@@ -101,6 +104,12 @@ impl Site {
     /// How it is configured; nothing for one that a test has made.
     pub fn config(&self) -> Option<&SiteConfig> {
         self.config.as_ref()
+    }
+
+    /// The site as one that fetches images.
+    pub fn destination(&self) -> Destination {
+        let image_url = self.config().and_then(|config| config.declaration().image_url()).map(ToOwned::to_owned);
+        Destination { name: self.name.clone(), image_url }
     }
 
     /// Whether calls to the backend go.

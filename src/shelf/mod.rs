@@ -32,6 +32,15 @@ pub struct Shelf {
     ending: CancellationToken,
 }
 
+/// A site that fetches images.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Its name.
+    pub name: String,
+    /// Where it reaches us, if not where all others do.
+    pub image_url: Option<String>,
+}
+
 /// By what sites are told where an image is.
 struct Addresses {
     secret: Secret,
@@ -81,11 +90,12 @@ impl Shelf {
         &self.fetches
     }
 
-    /// Where this site fetches the image without any other credentials, if we know under which address it reaches us:
-    /// its own, or that for all.
-    pub fn url_for(&self, site: &str, own: Option<&str>, digest: ContentDigest, format: ImageFormat) -> Option<String> {
-        let base = own.or(self.base())?;
-        Some(format!("{base}{}", self.path_for(Holder::Site(site.to_owned()), digest, format)?))
+    /// Where this site fetches the image without any other credentials, if we know under which address it reaches us.
+    pub fn url_for(&self, site: &Destination, digest: ContentDigest, format: ImageFormat) -> Option<String> {
+        let addresses = self.addresses.as_ref()?;
+        let base = site.image_url.as_ref().or(addresses.everywhere.as_ref())?;
+        let base = base.trim_end_matches('/');
+        Some(format!("{base}{}", self.path_for(Holder::Site(site.name.clone()), digest, format)?))
     }
 
     /// The path by which the holder fetches the image for some hours; behind `?`, it is a credential.
@@ -134,27 +144,31 @@ mod tests {
         ContentDigest::from_bytes([byte; 32])
     }
 
-    const EVERYWHERE: &str = "[images]\nurl = \"https://broker.example\"\n";
+    const SITES: &str = "[images]\nurl = \"https://broker.example\"\n";
+
+    fn site(name: &str, image_url: Option<&str>) -> Destination {
+        Destination { name: name.to_owned(), image_url: image_url.map(ToOwned::to_owned) }
+    }
 
     #[test]
     fn a_site_is_told_the_address_that_it_reaches() {
         let directory = tempfile::tempdir().unwrap();
         let nowhere = shelf(&directory, "");
-        assert_eq!(nowhere.url_for("far", None, digest(1), ImageFormat::Raw), None, "nothing is guessed");
-        let shelf = shelf(&directory, EVERYWHERE);
-        let url = |own| shelf.url_for("lab", own, digest(1), ImageFormat::Qcow2).unwrap();
+        assert_eq!(nowhere.url_for(&site("far", None), digest(1), ImageFormat::Raw), None, "nothing is guessed");
+        let shelf = shelf(&directory, SITES);
+        let url = |name, at| shelf.url_for(&site(name, at), digest(1), ImageFormat::Qcow2).unwrap();
         let path = format!("/images/{}.qcow2?ticket=", digest(1));
-        let near = url(Some("http://127.0.0.1:1"));
+        let near = url("near", Some("http://127.0.0.1:1"));
         assert!(near.starts_with(&format!("http://127.0.0.1:1{path}")), "{near}");
-        let far = url(None);
+        let far = url("far", None);
         assert!(far.starts_with(&format!("https://broker.example{path}")), "{far}");
     }
 
     #[test]
     fn a_ticket_is_for_one_image_in_one_format_and_one_holder() {
         let directory = tempfile::tempdir().unwrap();
-        let shelf = shelf(&directory, EVERYWHERE);
-        let url = shelf.url_for("far", None, digest(1), ImageFormat::Qcow2).unwrap();
+        let shelf = shelf(&directory, SITES);
+        let url = shelf.url_for(&site("far", None), digest(1), ImageFormat::Qcow2).unwrap();
         let (_, ticket) = url.split_once("?ticket=").unwrap();
         assert_eq!(shelf.holder(ticket, digest(1), ImageFormat::Qcow2), Some(Holder::Site("far".into())));
         assert_eq!(shelf.holder(ticket, digest(2), ImageFormat::Qcow2), None);
@@ -169,7 +183,7 @@ mod tests {
     #[test]
     fn a_ticket_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let shelf = shelf(&directory, EVERYWHERE);
+        let shelf = shelf(&directory, SITES);
         let secret = Secret::from_bytes([7; 32]);
         let seal = |expires| {
             let (digest, format) = (digest(1), ImageFormat::Raw);
