@@ -12,7 +12,7 @@ use crate::{
     networks::is_there,
     oned::{Allocated, allocated},
     pool::Pool,
-    rpc::{Call, Refusal},
+    rpc::Call,
     site::Site,
     xml::Template,
 };
@@ -62,7 +62,7 @@ impl Site {
         })?;
         let call = Call::new("one.vn.reserve").with(Id::of("network", &parent.to_string())?).with(template);
         let network = match self.oned.change(&call).await? {
-            Err(refusal) if spec.wanted.is_some() && is_about_an_address(&refusal) => {
+            Err(refusal) if spec.wanted.is_some() && refusal.is_about_an_address() => {
                 let wanted = spec.wanted.map(|address| address.to_string()).unwrap_or_default();
                 return Err(BackendError::Conflict(format!("{wanted} is not free: {}", BackendError::from(refusal))));
             }
@@ -78,14 +78,6 @@ impl Site {
             return Err(BackendError::Conflict("OpenNebula reserved another address than the one wished for".into()));
         }
         Ok(reserved)
-    }
-}
-
-/// Refusals of a reservation that name no code of their own: the address is used, or on no range of the network.
-fn is_about_an_address(refusal: &Refusal) -> bool {
-    match refusal {
-        Refusal::Error { code: 2048 | 8192, message } => !message.contains("NAME is already taken"),
-        _ => false,
     }
 }
 

@@ -40,11 +40,17 @@ impl Site {
         let site = Arc::clone(self);
         self.to_the_end(spec.tag, async move {
             site.version().await?;
-            if let Some(vm) = site.vm_by_tag(spec.tag).await? {
-                return known(&vm);
+            let vm = match site.vm_by_tag(spec.tag).await? {
+                Some(vm) => vm,
+                None => {
+                    let vm = site.allocate(&spec).await?;
+                    site.only_one(spec.tag, vm).await?
+                }
+            };
+            if !spec.joins.security_groups.is_empty() {
+                site.close(vm.id).await?;
             }
-            let vm = site.allocate(&spec).await?;
-            known(&site.only_one(spec.tag, vm).await?)
+            known(&vm)
         })
         .await
     }
@@ -110,6 +116,9 @@ impl Site {
             let document = self.volume_document(&volume.volume).await?;
             self.is_attachable(&document)?;
             joins.volumes.push((document.id, volume.tag));
+        }
+        if !spec.joins.security_groups.is_empty() {
+            self.can_change_groups().await?;
         }
         for group in &spec.joins.security_groups {
             joins.groups.push(self.group_document(group).await?.id);

@@ -46,7 +46,14 @@ impl Site {
             });
         })?;
         let call = Call::new("one.vm.attachnic").with(machine).with(template);
-        self.oned.changed(&call).await?;
+        match (self.oned.change(&call).await?, spec.address) {
+            (Ok(_), _) => {}
+            (Err(refusal), Some(wish)) if refusal.is_about_an_address() => {
+                let why = BackendError::from(refusal);
+                return Err(BackendError::Conflict(format!("{wish} is not free on network {}: {why}", network.id)));
+            }
+            (Err(refusal), _) => return Err(refusal.into()),
+        }
         let after = self.finished(machine, PLUGS).await?;
         let Some(nic) = after.nics.iter().find(|nic| nic.tag == Some(spec.tag)) else {
             return Err(Self::why_not(&after, "give an interface to"));
@@ -55,6 +62,9 @@ impl Site {
         if spec.address.is_some_and(|wish| there.address.is_some_and(|address| address != wish)) {
             self.unplug(machine, spec.tag).await?;
             return Err(BackendError::Conflict("OpenNebula has given another address than the one wished for".into()));
+        }
+        if !groups.is_empty() {
+            self.close(machine).await?;
         }
         Ok(there)
     }

@@ -2,6 +2,7 @@
 //!
 //! Versions 5.12 to 7.x. `oned` is asked and answers at once; what its drivers do then shows in states, and every call
 //! here that changes something ends when it shows.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them"))]
 
 mod addresses;
 mod check;
@@ -21,6 +22,8 @@ mod opennebula_backend;
 mod options;
 mod pool;
 mod quota;
+#[cfg(test)]
+mod recordings;
 mod rpc;
 mod rules;
 mod save;

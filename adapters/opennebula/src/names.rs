@@ -131,3 +131,32 @@ pub(crate) fn of_copy(volume: IntentTag, copy: IntentTag) -> String {
 pub(crate) fn is_copy_of(volume: IntentTag, name: &str) -> bool {
     name.strip_prefix(&format!("volume-{volume}.copy-")).is_some_and(|tag| tag.parse::<IntentTag>().is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_numbers_in_one_form() {
+        assert_eq!(Id::of("machine", "0").unwrap().number(), 0);
+        for strange in ["", "-1", "+1", "01", "1.0", "2147483648", "unknown-1", "1 "] {
+            assert!(matches!(Id::of("machine", strange), Err(BackendError::NotFound(_))), "{strange}");
+        }
+        assert!(Id::answered(-1).is_err() && Id::answered(1 << 40).is_err());
+    }
+
+    #[test]
+    fn a_tag_is_read_from_a_name_of_its_kind_alone() {
+        let tag = IntentTag(uuid::Uuid::now_v7());
+        for people in ["db", "", "a.volume-b", "ünï: /漢字/ 😀", &"x".repeat(500), "a\u{0}b"] {
+            let name = Kind::Volume.name(people, tag);
+            assert!(name.len() <= LONGEST && !name.contains(['/', ':', '<', '\'', '\\', '\n']), "{name}");
+            assert_eq!(Kind::Volume.tag_in(&name), Some(tag));
+            assert_eq!(Kind::Network.tag_in(&name), None);
+        }
+        assert_eq!(Kind::Volume.tag_in("db.volume-"), None);
+        let copy = of_copy(tag, IntentTag(uuid::Uuid::now_v7()));
+        assert!(copy.len() <= LONGEST && is_copy_of(tag, &copy));
+        assert_eq!(Kind::Volume.tag_in(&copy), None);
+    }
+}

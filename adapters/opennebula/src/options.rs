@@ -204,3 +204,36 @@ impl fmt::Debug for OpenNebulaOptions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "endpoint = 'http://one.example:2633/RPC2'\nuser = 'alice'\nsecret = 'hidden: word'\n";
+
+    #[test]
+    fn options_come_from_a_file_and_hide_their_secret() {
+        let more = "proxy = 'http://me:hidden@proxy.example'\n[networks.created]\ntemplate = { VN_MAD = 'bridge' }\n";
+        let options: OpenNebulaOptions = toml::from_str(&format!("{LEAST}{more}")).unwrap();
+        assert_eq!(options.fault(), None);
+        assert!(matches!(options.networks, Some(NewNetworks::Created { .. })));
+        let shown = format!("{options:?}");
+        assert!(shown.contains("one.example") && !shown.contains("hidden"), "{shown}");
+        assert!(toml::from_str::<OpenNebulaOptions>(&format!("{LEAST}secrt = 'x'")).is_err());
+    }
+
+    #[test]
+    fn options_that_cannot_work_say_why() {
+        let good: OpenNebulaOptions = toml::from_str(LEAST).unwrap();
+        let faulty = |spoil: fn(&mut OpenNebulaOptions)| {
+            let mut options = good.clone();
+            spoil(&mut options);
+            options.fault().unwrap_or_default()
+        };
+        assert!(faulty(|options| options.user = "a:b".into()).starts_with("user"));
+        assert!(faulty(|options| options.secret.clear()).starts_with("secret"));
+        assert!(faulty(|options| options.calls_at_once = 15).starts_with("calls_at_once"));
+        assert!(faulty(|options| options.image_formats.clear()).starts_with("image_formats"));
+        assert!(faulty(|options| options.cpu_per_core = f64::NAN).starts_with("cpu_per_core"));
+    }
+}

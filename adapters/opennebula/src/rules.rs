@@ -140,3 +140,42 @@ fn read_range(address: IpAddr, count: u128) -> Option<(IpAddr, u8)> {
     };
     Some((address, u8::try_from(width.checked_sub(host_bits)?).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::{Bounds, Template, read};
+
+    fn rule(protocol: Protocol, ports: Option<(u16, u16)>, range: Option<(&str, u8)>) -> Rule {
+        let range = range.map(|(address, prefix)| (address.parse().unwrap(), prefix));
+        Rule { direction: Direction::Inbound, protocol, ports, range }
+    }
+
+    #[test]
+    fn rules_are_read_as_they_were_written() {
+        let rules = vec![
+            rule(Protocol::Tcp, Some((22, 22)), Some(("10.0.0.0", 8))),
+            rule(Protocol::Udp, Some((1, 65535)), Some(("0.0.0.0", 0))),
+            rule(Protocol::Icmp, None, None),
+            rule(Protocol::Icmp, None, Some(("192.0.2.7", 32))),
+            rule(Protocol::Icmp, None, Some(("2001:db8::", 112))),
+            Rule { direction: Direction::Outbound, ..rule(Protocol::All, None, None) },
+        ];
+        check_rules(&rules).unwrap();
+        let text = Template::write(|template| write_rules(template, &rules)).unwrap();
+        let element = read(&text, Bounds::OBJECT).unwrap();
+        assert_eq!(read_rules(element.all("RULE")), rules);
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused() {
+        for wrong in [
+            rule(Protocol::Icmp, Some((1, 1)), None),
+            rule(Protocol::Tcp, Some((2, 1)), None),
+            rule(Protocol::Tcp, None, Some(("2001:db8::", 64))),
+            rule(Protocol::Tcp, None, Some(("10.0.0.0", 33))),
+        ] {
+            assert!(matches!(check_rules(&[wrong]), Err(BackendError::Refused(_))));
+        }
+    }
+}

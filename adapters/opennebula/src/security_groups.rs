@@ -1,6 +1,6 @@
 //! Security groups. They belong to interfaces at the service, and to machines here: one holds for all interfaces.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backend::{
@@ -18,8 +18,12 @@ use crate::{
     rules::{check_rules, write_rules},
     site::Site,
     version::Version,
+    waiting::Looks,
     xml::Template,
 };
+
+/// Until a new machine can be given other security groups.
+const CLOSES: Duration = Duration::from_secs(100);
 
 fn tag_of(group: &SecurityGroupDocument) -> Option<IntentTag> {
     Kind::SecurityGroup.tag_in(&group.name).or(group.tag)
@@ -88,17 +92,28 @@ impl Site {
             )));
         }
         self.can_change_groups().await?;
-        for nic in &vm.nics {
-            if !nic.security_groups.contains(&group) {
-                self.oned.changed(&to_nic("one.vm.attachsg", machine, nic, group)).await?;
-            }
-            // Groups add up; beside the one that lets everything through no other would mean anything.
-            let open = Id::of("security group", OPEN_GROUP)?;
-            if nic.security_groups.contains(&open) {
-                self.oned.changed(&to_nic("one.vm.detachsg", machine, nic, open)).await?;
+        for nic in vm.nics.iter().filter(|nic| !nic.security_groups.contains(&group)) {
+            self.oned.changed(&to_nic("one.vm.attachsg", machine, nic, group)).await?;
+        }
+        self.close(machine).await
+    }
+
+    /// Takes the group that lets everything through off the interfaces that have another one. Groups add up, so beside
+    /// it no other would mean anything; and a network gives it to its interfaces unasked.
+    pub(crate) async fn close(&self, machine: Id) -> Result<(), BackendError> {
+        let open = Id::of("security group", OPEN_GROUP)?;
+        let mut looks = Looks::within(CLOSES);
+        loop {
+            let vm = self.vm(machine).await?;
+            let is_half_open = |nic: &&Nic| nic.security_groups.contains(&open) && nic.security_groups.len() > 1;
+            let Some(nic) = vm.nics.iter().find(is_half_open) else { return Ok(()) };
+            match self.oned.changed(&to_nic("one.vm.detachsg", machine, nic, open)).await {
+                Ok(_) => {}
+                // Not in this state, but in the next one.
+                Err(BackendError::Conflict(_)) if looks.next().await => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 
     async fn lift(&self, machine: Id, group: Id) -> Result<(), BackendError> {
@@ -118,13 +133,13 @@ impl Site {
         Ok(())
     }
 
-    async fn can_change_groups(&self) -> Result<(), BackendError> {
+    pub(crate) async fn can_change_groups(&self) -> Result<(), BackendError> {
         if self.version().await? >= Version::CHANGES_GROUPS {
             return Ok(());
         }
         let needed = Version::CHANGES_GROUPS;
         Err(BackendError::Unsupported(format!(
-            "give a machine other security groups before OpenNebula {needed}; name them when the machine is made"
+            "give a machine other security groups before OpenNebula {needed}; upgrade the site"
         )))
     }
 }

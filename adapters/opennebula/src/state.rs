@@ -170,3 +170,44 @@ fn active(lcm: i32) -> Option<Standing> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes of states that no version from 5.12 on has.
+    const RETIRED: [i32; 4] = [13, 14, 55, 58];
+    const FAILURES: [i32; 14] = [36, 37, 38, 39, 40, 41, 42, 44, 46, 47, 48, 49, 50, 61];
+
+    #[test]
+    fn every_state_stands_somewhere_and_no_other() {
+        for state in 0..=11 {
+            assert!(VmState { state, lcm: 0 }.standing().is_some(), "{state}");
+        }
+        for lcm in 0..=71 {
+            let standing = VmState { state: ACTIVE, lcm }.standing();
+            assert_eq!(standing.is_none(), RETIRED.contains(&lcm), "{lcm}");
+            assert_eq!(standing == Some(Standing::Failed), FAILURES.contains(&lcm), "{lcm}");
+        }
+        for strange in [-1, 12, 72, i32::MAX, i32::MIN] {
+            assert_eq!(VmState { state: ACTIVE, lcm: strange }.standing(), None);
+        }
+        for state in [-1, 12, i32::MAX] {
+            assert_eq!(VmState { state, lcm: 0 }.standing(), None);
+        }
+    }
+
+    #[test]
+    fn sequences_that_were_seen_never_look_finished_before_they_are() {
+        let of = |state, lcm| VmState { state, lcm }.standing().unwrap().machine_state();
+        use MachineState::{Building, Running, Stopped, Stopping, Suspended};
+        let instantiate = [(1, 0), (3, 1), (3, 2), (3, 3)].map(|(state, lcm)| of(state, lcm).unwrap());
+        assert_eq!(instantiate, [Building, Building, Building, Running]);
+        let poweroff = [(3, 18), (8, 0), (3, 20), (3, 3)].map(|(state, lcm)| of(state, lcm).unwrap());
+        assert_eq!(poweroff, [Stopping, Stopped, Building, Running]);
+        let suspend = [(3, 6), (5, 0), (3, 21), (3, 3)].map(|(state, lcm)| of(state, lcm).unwrap());
+        assert_eq!(suspend, [Stopping, Suspended, Building, Running]);
+        let terminate = [(3, 12), (3, 11), (6, 0)].map(|(state, lcm)| of(state, lcm));
+        assert_eq!(terminate, [Some(Stopping), Some(Stopping), None]);
+    }
+}

@@ -72,3 +72,33 @@ impl Ranges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges(prefix: u8, gateway: Option<&str>) -> Vec<(String, u32)> {
+        let gateway = gateway.map(|gateway| gateway.parse().unwrap());
+        let subnet = Subnet { address: "10.1.2.0".parse().unwrap(), prefix, gateway, dynamic: false };
+        let ranges = Ranges::of(&subnet).unwrap().ranges;
+        ranges.into_iter().map(|range| (range.first.to_string(), range.count)).collect()
+    }
+
+    #[test]
+    fn the_gateway_is_given_to_nobody() {
+        let range = |first: &str, count| (first.to_owned(), count);
+        assert_eq!(ranges(28, Some("10.1.2.1")), [range("10.1.2.2", 13)]);
+        assert_eq!(ranges(28, Some("10.1.2.14")), [range("10.1.2.1", 13)]);
+        assert_eq!(ranges(28, Some("10.1.2.5")), [range("10.1.2.1", 4), range("10.1.2.6", 9)]);
+        assert_eq!(ranges(28, Some("10.9.9.9")), [range("10.1.2.1", 14)]);
+        assert_eq!(ranges(30, None), [range("10.1.2.1", 2)]);
+    }
+
+    #[test]
+    fn what_is_no_such_network_is_refused() {
+        for (address, prefix) in [("10.1.2.0", 31), ("10.1.2.0", 7), ("10.1.2.0", 200), ("2001:db8::", 64)] {
+            let subnet = Subnet { address: address.parse().unwrap(), prefix, gateway: None, dynamic: true };
+            assert!(Ranges::of(&subnet).is_err(), "{address}/{prefix}");
+        }
+    }
+}

@@ -49,3 +49,20 @@ impl std::fmt::Display for Version {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_versions_are_refused_by_name() {
+        for (text, shown) in [("7.4.0", "7.4.0"), ("5.12.0.4", "5.12.0"), ("6.10.5", "6.10.5"), ("6.8", "6.8.0")] {
+            assert_eq!(Version::accepted(text).unwrap().to_string(), shown);
+        }
+        let refused = Version::accepted("5.10.1").unwrap_err().to_string();
+        assert!(refused.contains("5.10.1") && refused.contains("5.12.0") && refused.contains("upgrade"), "{refused}");
+        for strange in ["", "seven", "7", ".", "-1.2"] {
+            assert!(Version::accepted(strange).is_err(), "{strange}");
+        }
+    }
+}

@@ -11,6 +11,9 @@ mod quotas;
 mod security_group;
 mod vm;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use datastore::DatastoreDocument;
 pub(crate) use host::HostDocument;
 pub(crate) use image::{ImageDocument, ImageState};

@@ -4,6 +4,9 @@ mod answer;
 mod call;
 mod refusal;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use answer::{Answer, Value, read_answer};
 pub(crate) use call::Call;
 pub(crate) use refusal::Refusal;

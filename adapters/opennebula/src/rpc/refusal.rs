@@ -31,6 +31,17 @@ impl Refusal {
         matches!(self, Self::Error { message, .. } if message.contains("NAME is already taken by"))
     }
 
+    /// Whether it may be an address that was wished for that is not to be had: used, or on no range of the network.
+    /// There is no code and no one text for that.
+    pub(crate) fn is_about_an_address(&self) -> bool {
+        match self {
+            Self::Error { code: ACTION | INTERNAL, .. } => {
+                !matches!(BackendError::from(self.clone()), BackendError::NotFound(_) | BackendError::Unreachable(_))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the object is not there.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(BackendError::from(self.clone()), BackendError::NotFound(_))

@@ -4,6 +4,9 @@ mod element;
 mod reader;
 mod template;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use element::Element;
 pub(crate) use reader::{Bounds, XmlError, read, read_children};
 pub(crate) use template::{Attributes, Template, escaped, obstacle};
