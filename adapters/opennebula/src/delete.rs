@@ -19,6 +19,8 @@ const ENDS: Duration = Duration::from_secs(110);
 /// Until a machine that is at work on something is ended by force. A machine that is ended while it boots can stop the
 /// service from placing any other for five minutes (7.x), so it gets the time to finish.
 const MAY_FINISH: Duration = Duration::from_secs(25);
+/// Until an ending shows, or has failed unseen.
+const ENDING_SHOWS: Duration = Duration::from_secs(4);
 /// An operation of `one.vm.recover`: ends the machine whatever it is doing.
 const DELETE: i32 = 3;
 /// How often the one way is tried before the other.
@@ -72,7 +74,8 @@ impl Site {
             Ok(None) | Err(BackendError::Conflict(_)) => return Ok(()),
             Err(error) => return Err(error),
         }
-        match self.moved("end", vm).await {
+        match self.moved_within(vm, ENDING_SHOWS).await {
+            // Nothing seen: it may have failed between two looks.
             Ok(_) | Err(BackendError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }

@@ -189,7 +189,7 @@ mod tests {
             assert_eq!(standing.is_none(), RETIRED.contains(&lcm), "{lcm}");
             assert_eq!(standing == Some(Standing::Failed), FAILURES.contains(&lcm), "{lcm}");
         }
-        for strange in [-1, 12, 72, i32::MAX, i32::MIN] {
+        for strange in [-1, 72, i32::MAX, i32::MIN] {
             assert_eq!(VmState { state: ACTIVE, lcm: strange }.standing(), None);
         }
         for state in [-1, 12, i32::MAX] {

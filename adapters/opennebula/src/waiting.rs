@@ -85,18 +85,29 @@ impl Site {
 
     /// The machine as soon as it is another than before.
     pub(crate) async fn moved(&self, action: &str, before: &VmDocument) -> Result<VmDocument, BackendError> {
-        let mut looks = Looks::within(SHOWS);
+        let (id, patience) = (before.id, SHOWS.as_secs());
+        self.moved_within(before, SHOWS).await?.ok_or_else(|| {
+            BackendError::Unreachable(format!(
+                "OpenNebula took the request to {action} machine {id} and did nothing in {patience} s; look again"
+            ))
+        })
+    }
+
+    /// The same, or nothing if it is as before all the while.
+    pub(crate) async fn moved_within(
+        &self,
+        before: &VmDocument,
+        patience: Duration,
+    ) -> Result<Option<VmDocument>, BackendError> {
+        let mut looks = Looks::within(patience);
         loop {
             let vm: VmDocument = self.oned.object("one.vm.info", before.id).await?;
             // One that failed quickly is where it was, and says why.
             if vm.state != before.state || vm.error != before.error {
-                return Ok(vm);
+                return Ok(Some(vm));
             }
             if !looks.next().await {
-                let (id, patience) = (before.id, SHOWS.as_secs());
-                return Err(BackendError::Unreachable(format!(
-                    "OpenNebula took the request to {action} machine {id} and did nothing in {patience} s; look again"
-                )));
+                return Ok(None);
             }
         }
     }
