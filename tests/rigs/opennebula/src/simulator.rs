@@ -132,6 +132,12 @@ impl Simulator {
         self.shared.daemon().settle();
     }
 
+    /// Lets only the next thing happen that is planned for a machine, and says whether there was something. With long
+    /// delays a machine can be held in any state this way.
+    pub fn step(&self, machine: i32) -> bool {
+        self.shared.daemon().step(machine)
+    }
+
     /// Adds a monitored KVM host to the default cluster and gives its identifier.
     pub fn add_host(&self, name: &str) -> i32 {
         self.shared.daemon().add_host(name, 0)

@@ -127,6 +127,19 @@ impl Daemon {
         found
     }
 
+    /// Lets happen at once what is planned next for one machine, its placement too, and says whether there was
+    /// something.
+    pub(crate) fn step(&mut self, machine: i32) -> bool {
+        let placement = |e: &Event| matches!(e.happening, Happening::Placement(id) if id == machine);
+        if self.events.iter().any(placement) {
+            self.events.retain(|e| !placement(e));
+            self.moment = Instant::now();
+            self.happen(Happening::Placement(machine));
+            return true;
+        }
+        self.hurry(machine)
+    }
+
     /// Forgets what was planned for a machine.
     pub(crate) fn forget(&mut self, machine: i32) {
         self.events.retain(|e| match e.happening {

@@ -18,7 +18,9 @@ pub const METHODS: Methods = &[
     ("one.host.rename", rename::<Host>),
     ("one.host.update", update::<Host>),
     ("one.host.delete", delete),
-    ("one.hostpool.info", |daemon, caller, _| Ok(Value::Text(whole(daemon, caller, "HOST_POOL", write)?))),
+    ("one.hostpool.info", |daemon, caller, _| {
+        Ok(Value::Text(whole(daemon, caller, "HOST_POOL", |d, id, host, out| write(d, id, host, false, out))?))
+    }),
     ("one.cluster.allocate", allocate_cluster),
     ("one.cluster.info", cluster_info),
     ("one.cluster.rename", rename::<Cluster>),
@@ -155,7 +157,8 @@ fn allocate(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> 
     Ok(Value::Integer(id))
 }
 
-fn write(daemon: &Daemon, id: i32, host: &Host, out: &mut String) {
+/// One host. Its last measurements stand in its own document, and not in the list.
+fn write(daemon: &Daemon, id: i32, host: &Host, measured: bool, out: &mut String) {
     let monitored = host.total_cpu > 0;
     let capacity = |hole: &str| match hole {
         "ID" => id.to_string(),
@@ -189,7 +192,7 @@ fn write(daemon: &Daemon, id: i32, host: &Host, out: &mut String) {
             inner.into()
         }
         "TEMPLATE" => host.template.written().into(),
-        "MONITORING" if monitored => {
+        "MONITORING" if monitored && measured => {
             let mut inner = String::new();
             MONITORING.fill(&mut inner, |hole| capacity(hole).into());
             inner.into()
@@ -203,7 +206,7 @@ fn info(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outc
     let id = arguments.integer()?;
     let host = take::<Host>(daemon, caller, id, Right::Use)?;
     let mut out = String::new();
-    write(daemon, id, host, &mut out);
+    write(daemon, id, host, true, &mut out);
     Ok(Value::Text(out))
 }
 

@@ -42,7 +42,7 @@ pub mod action {
 }
 
 fn act(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let (name, id) = (arguments.text()?, arguments.integer()?);
+    let (name, id) = arguments.text_before_integer()?;
     let state = daemon.manage_machine(caller, id)?.state;
     let hard = name.ends_with("-hard");
     let done = match name.as_str() {
@@ -241,6 +241,11 @@ pub fn release(daemon: &mut Daemon, id: i32) {
 /// Gives back the capacity on the host.
 pub fn leave_host(daemon: &mut Daemon, id: i32) {
     let Some((cpu, memory)) = daemon.machines.get(id).map(scheduling::size) else { return };
+    if let Some(machine) = daemon.machines.get_mut(id) {
+        for graphics in machine.template.vectors_mut("GRAPHICS") {
+            graphics.remove("PORT");
+        }
+    }
     for (_, host) in daemon.hosts.iter_mut() {
         let before = host.machines.len();
         host.machines.retain(|m| *m != id);

@@ -284,10 +284,7 @@ fn write_extract(daemon: &Daemon, id: i32, machine: &Machine, out: &mut String) 
         "DEPLOY_ID" => machine.deploy_id.clone().into(),
         "CPU" | "MEMORY" | "VCPU" => machine.template.text(hole).unwrap_or_default().to_owned().into(),
         "TEMPLATE" => extract_template(&machine.template).into(),
-        "MONITORING" => match monitoring(id, machine) {
-            nothing if nothing.is_empty() => "<MONITORING/>".into(),
-            inner => format!("<MONITORING>{inner}</MONITORING>").into(),
-        },
+        "MONITORING" => "<MONITORING/>".into(),
         "USER_TEMPLATE" => {
             let mut inner = String::new();
             let shown = ["ERROR", "LABELS", "HYPERVISOR", "LOGO", "INFO"];

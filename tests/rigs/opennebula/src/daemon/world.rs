@@ -32,7 +32,7 @@ impl Daemon {
             machines: Pool::starting_at(0),
             networks: Pool::starting_at(0),
             security_groups: Pool::starting_at(0),
-            marketplaces: Pool::starting_at(0),
+            marketplaces: Pool::starting_at(FIRST),
             apps: Pool::starting_at(0),
             events: std::collections::BinaryHeap::new(),
             sequence: 0,
@@ -50,7 +50,15 @@ impl Daemon {
 
     fn add_people(&mut self) {
         self.groups.add(Group::new(0, "oneadmin"));
-        self.groups.add(Group::new(1, "users"));
+        let mut users = Group::new(1, "users");
+        let views = [
+            ("DEFAULT_VIEW", "cloud"),
+            ("GROUP_ADMIN_DEFAULT_VIEW", "groupadmin"),
+            ("GROUP_ADMIN_VIEWS", "groupadmin,cloud"),
+            ("VIEWS", "cloud"),
+        ];
+        users.template.push_vector("SUNSTONE", views.map(|(name, view)| (name.to_owned(), view.to_owned())).into());
+        self.groups.add(users);
         self.groups.continue_at(FIRST);
         self.users.add(User::new(0, "oneadmin", &self.settings.password, "core", 0));
         self.users.add(User::new(1, "serveradmin", "", "server_cipher", 0));
@@ -85,6 +93,7 @@ impl Daemon {
             let rule: Parts = rule.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             template.push_vector("RULE", rule);
         }
+        template.set("DESCRIPTION", "Everything may come in and go out.");
         let ownership = Ownership::of_oneadmin("110100100");
         self.security_groups.add(SecurityGroup { ownership, name: "default".into(), template });
         self.security_groups.continue_at(FIRST);

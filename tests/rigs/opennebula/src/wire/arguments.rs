@@ -33,6 +33,19 @@ impl Arguments {
         }
     }
 
+    /// A string and then an integer, whose types are looked at the other way round.
+    ///
+    /// # Errors
+    /// Fault -501.
+    pub fn text_before_integer(&mut self) -> Result<(String, i32), Fault> {
+        let text = self.next()?;
+        let number = self.integer()?;
+        match text {
+            Parameter::Text(text) => Ok((text, number)),
+            _ => Err(Fault::parameter("Parameter that is supposed to be a string is not")),
+        }
+    }
+
     /// The next parameter, a boolean.
     ///
     /// # Errors
