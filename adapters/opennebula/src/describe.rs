@@ -46,9 +46,11 @@ impl Site {
             VolumeBackup,
             VolumeSnapshot,
             AddressOfChoice,
-            Quota,
         ];
         let mut capabilities = Vec::from(always);
+        if self.has_quota() {
+            capabilities.push(Quota);
+        }
         if self.saves() {
             capabilities.extend([SaveHot, SaveDeferred]);
         }

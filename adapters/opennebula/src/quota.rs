@@ -12,7 +12,17 @@ use crate::{
 const OURSELVES: i32 = -1;
 
 impl Site {
+    /// Whether the service counts what our user uses: it does for everybody but its own administrator.
+    pub(crate) fn has_quota(&self) -> bool {
+        self.options.user != "oneadmin"
+    }
+
     pub(crate) async fn quota(&self) -> Result<Quota, BackendError> {
+        if !self.has_quota() {
+            return Err(BackendError::Unsupported(
+                "tell the quota of oneadmin, for whom OpenNebula counts nothing".into(),
+            ));
+        }
         let user = self.ourselves("one.user.info").await?;
         let group = self.ourselves("one.group.info").await?;
         let figures = |choose: fn(&QuotaFigures) -> Figure| {

@@ -21,7 +21,8 @@ fn one<D: Document>(name: &str) -> D {
 
 fn all<D: Document>(name: &str) -> Vec<D> {
     let mut objects = Vec::new();
-    read_children(&document(name), Bounds::OBJECT, |element| objects.push(D::read(&element.unwrap()).unwrap())).unwrap();
+    read_children(&document(name), Bounds::OBJECT, |element| objects.push(D::read(&element.unwrap()).unwrap()))
+        .unwrap();
     objects
 }
 

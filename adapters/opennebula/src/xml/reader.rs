@@ -78,7 +78,10 @@ pub(crate) fn read_children(
     mut take: impl FnMut(Result<Element, XmlError>),
 ) -> Result<(), XmlError> {
     let mut source = Source::of(text);
-    source.root()?;
+    // Anything else would look like an empty list, as if all were gone.
+    if !source.root()?.ends_with("_POOL") {
+        return Err(malformed("it is no list"));
+    }
     let mut count = 0;
     loop {
         match source.next()? {

@@ -41,16 +41,17 @@ fn what_is_cut_or_crossed_is_malformed() {
 
 #[test]
 fn an_object_that_is_too_large_costs_itself() {
-    let list = "<L><O><ID>1</ID></O><O><ID>22222222222</ID></O><O><ID>3</ID></O></L>";
+    let list = "<O_POOL><O><ID>1</ID></O><O><ID>22222222222</ID></O><O><ID>3</ID></O></O_POOL>";
     let mut seen = Vec::new();
     read_children(list, SMALL, |object| seen.push(object.ok().and_then(|object| object.value_of::<u8>("ID")))).unwrap();
     assert_eq!(seen, [Some(1), None, Some(3)]);
-    let deep = format!("<L><O>{}{}</O><O><ID>3</ID></O></L>", "<X>".repeat(9), "</X>".repeat(9));
+    let deep = format!("<O_POOL><O>{}{}</O><O><ID>3</ID></O></O_POOL>", "<X>".repeat(9), "</X>".repeat(9));
     seen.clear();
     read_children(&deep, SMALL, |object| seen.push(object.ok().and_then(|object| object.value_of("ID")))).unwrap();
     assert_eq!(seen, [None, Some(3)]);
-    let endless = format!("<L>{}</L>", "<O/>".repeat(4));
+    let endless = format!("<O_POOL>{}</O_POOL>", "<O/>".repeat(4));
     assert_eq!(read_children(&endless, SMALL, |_| {}), Err(XmlError::Excessive("more objects")));
+    assert!(matches!(read_children("<O/>", SMALL, |_| {}), Err(XmlError::Malformed(_))));
 }
 
 #[test]

@@ -3,15 +3,11 @@
 
 mod contract;
 mod faults;
+mod rows;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
-use backend::{ImageOffer, ImageSource, Rendering};
+use backend::{Backend, ImageOffer, ImageSource, IntentTag, NetworkSpec, NetworkState, Rendering, Subnet};
 use backend_http::Url;
 use bytes::Bytes;
 use disk_image::{ContentDigest, ImageFormat};
@@ -40,6 +36,7 @@ impl Rig {
 
     pub(crate) async fn with(settings: Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("datastores")).unwrap();
         let simulator = Simulator::with_hosts(settings, directory.path()).await.unwrap();
         Self { simulator, directory }
     }
@@ -52,6 +49,25 @@ impl Rig {
             cluster: Some(0),
         });
         options
+    }
+
+    /// The same, with a network for machines that ask for none, and one on which addresses are reserved.
+    pub(crate) async fn options_with_networks(&self) -> OpenNebulaOptions {
+        let (usual, public) = (self.network([10, 99, 0, 0]).await, self.network([203, 0, 113, 0]).await);
+        OpenNebulaOptions { default_network: Some(usual), public_network: Some(public), ..self.options() }
+    }
+
+    async fn network(&self, address: [u8; 4]) -> u32 {
+        let backend = self.backend();
+        let networks = backend.networks().unwrap();
+        let subnet = Subnet { address: address.into(), prefix: 24, gateway: None, dynamic: false };
+        let tag = IntentTag(uuid::Uuid::now_v7());
+        let spec = NetworkSpec { tag, name: "everybody's".into(), vlan: None, label: None, subnet: Some(subnet) };
+        let id = networks.create(&spec).await.unwrap().id;
+        while networks.network(&id).await.unwrap().state != NetworkState::Up {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        id.as_str().parse().unwrap()
     }
 
     pub(crate) fn backend(&self) -> OpenNebulaBackend {
