@@ -96,6 +96,18 @@ pub fn size(attributes: &BTreeMap<AttributeName, Value>) -> Result<MachineSize, 
     })
 }
 
+/// Lets the machine be of this size.
+pub fn set_size(spec: &mut MachineSpec, size: MachineSize) {
+    (spec.cores, spec.memory_mib, spec.disk_bytes) = (size.cores, size.memory_mib, size.disk_bytes);
+}
+
+/// Lets the compute say that it is of this size.
+pub fn show_size(attributes: &mut BTreeMap<AttributeName, Value>, size: MachineSize) {
+    attributes.insert(CORES.clone(), Value::Integer(size.cores.into()));
+    attributes.insert(MEMORY.clone(), Value::Float(size.memory_mib as f64 / MIB_IN_GIB));
+    attributes.insert(EPHEMERAL_STORAGE_SIZE.clone(), Value::Float(size.disk_bytes as f64 / GIB));
+}
+
 /// Checks attributes of a compute that exists and whose size stays as it is. Another host name is for people: a guest
 /// learns its name when it is made.
 ///

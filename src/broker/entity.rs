@@ -7,7 +7,7 @@ use occi_schema::{
     well_known::{COMPUTE, RESOURCE_TPL, attribute},
 };
 
-use super::{Broker, BrokerError, Selected, link, model, permission};
+use super::{Broker, BrokerError, Selected, ability, link, model, permission};
 use crate::{
     dispatch,
     login::Principal,
@@ -165,13 +165,15 @@ impl Broker {
         let id = format!("urn:uuid:{}", entity.id);
         let target_kind = entity.attributes.get(&attribute::TARGET_KIND).and_then(Value::as_str);
         let target_kind = target_kind.and_then(|kind| kind.parse().ok());
-        let actions = self.applicable_actions(model, &entity);
+        let actions = self.possible_actions(model, &entity);
         let mut attributes = entity.attributes;
+        let is_lost = !entity.site.is_empty() && self.inner.dispatch.sites().get(&entity.site).is_none();
+        let state_message = if is_lost { Some(ability::not_configured(&entity.site)) } else { entity.state_message };
         attributes.insert(attribute::ID.clone(), Value::from(id.as_str()));
         // A child kind shows its parent's state too: it is the same state.
         for states in model.ancestry(&entity.kind).filter_map(|kind| kind.states.as_ref()) {
             attributes.insert(states.attribute.clone(), Value::from(entity.state.as_str()));
-            if let Some(message) = &entity.state_message
+            if let Some(message) = &state_message
                 && let Ok(name) = AttributeName::new(&format!("{}.message", states.attribute))
             {
                 attributes.insert(name, Value::from(message.as_str()));

@@ -1,14 +1,17 @@
 //! WHAT may happen: one file per domain concept. Knows entities, sites and images, and neither HTTP nor a hypervisor.
 
+mod ability;
 mod action;
 mod compute;
 mod creation;
 mod entity;
 mod error;
 mod events;
+mod image;
 mod ip_reservation;
 mod link;
 mod listing;
+mod market;
 mod model;
 mod network;
 mod permission;
@@ -17,6 +20,8 @@ mod quota;
 mod readiness;
 mod repetition;
 mod security_group;
+mod site;
+mod site_mixin;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -62,6 +67,7 @@ struct Inner {
     legacy_json: bool,
     never_gone_for: Vec<String>,
     database_check: readiness::DatabaseCheck,
+    market: Option<market::Market>,
 }
 
 impl Broker {
@@ -84,6 +90,7 @@ impl Broker {
             legacy_json,
             never_gone_for,
             database_check: readiness::DatabaseCheck::default(),
+            market: market::Market::new(&config.marketplace),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

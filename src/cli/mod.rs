@@ -2,6 +2,7 @@
 
 mod backup;
 mod catalog;
+mod catalog_import;
 mod data_dir;
 mod database;
 mod doctor;

@@ -14,7 +14,7 @@ use actix_web::{
 
 use super::plain;
 use crate::{
-    config::{Config, Network, is_host},
+    config::{Config, Network, host_of, is_host},
     request::came_from,
 };
 
@@ -37,9 +37,12 @@ impl Addresses {
     /// What the configuration says.
     pub fn new(config: &Config) -> Self {
         let public = &config.occi.public_url;
+        // Sites that are told to fetch images there must be let in.
+        let addresses = config.site.iter().filter_map(|site| site.image_url());
+        let for_sites = addresses.chain([config.images.url.as_str()]).filter_map(host_of);
         Self {
             public_url: (!public.is_empty()).then(|| public.clone()),
-            hosts: config.http.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            hosts: config.http.hosts.iter().map(|host| host.to_ascii_lowercase()).chain(for_sites).collect(),
             trusted: config.http.trusted_proxies.clone(),
             tls: config.http.behind_tls_proxy || config.tls.files().is_some(),
         }

@@ -22,6 +22,7 @@ use crate::{
         policy::Operation,
         queue::{MOST_AT_ONCE, Queue, in_words},
         replica::{Replica, Right},
+        site::Sites,
     },
     measured,
     store::{
@@ -49,7 +50,7 @@ type Definitions = BTreeMap<&'static str, Arc<dyn Definition>>;
 pub struct Engine {
     db: Db,
     definitions: Arc<Definitions>,
-    sites: Vec<String>,
+    sites: Sites,
     queue: Arc<Queue>,
     replica: Arc<Replica>,
     trial: Trial,
@@ -62,13 +63,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for these definitions at these sites.
-    pub fn new(
-        db: Db,
-        definitions: Vec<Arc<dyn Definition>>,
-        sites: Vec<String>,
-        queue: Arc<Queue>,
-        trial: Trial,
-    ) -> Self {
+    pub fn new(db: Db, definitions: Vec<Arc<dyn Definition>>, sites: Sites, queue: Arc<Queue>, trial: Trial) -> Self {
         let definitions = definitions.into_iter().map(|definition| (definition.name(), definition)).collect();
         Self {
             replica: Arc::new(Replica::new(db.clone(), sites.clone())),
@@ -101,7 +96,7 @@ impl Engine {
     }
 
     fn wake_all(&self) {
-        self.woken.lock().unwrap_or_else(PoisonError::into_inner).extend(self.sites.iter().cloned());
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).extend(self.sites.names());
         self.wake.notify_one();
     }
 
