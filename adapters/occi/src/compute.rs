@@ -146,7 +146,7 @@ impl Server {
         let mut links = Vec::new();
         for InterfaceSpec { tag: own, target, mac, address } in &joins.interfaces {
             let (target_kind, id) = interface::end(target);
-            let (mixins, mut attributes) = interface::wishes(*mac, *address);
+            let (mixins, mut attributes) = interface::wishes(peer, *mac, *address);
             attributes.insert(TITLE.clone(), Value::from(tag::alone(*own)));
             let target = self.path(target_kind, id).await?;
             let kind = NETWORK_INTERFACE.clone();

@@ -13,6 +13,7 @@ use occi_schema::{
 };
 
 use crate::{
+    peer::Peer,
     reading::Entity,
     server::{Server, failure},
     tag,
@@ -26,14 +27,20 @@ pub(crate) fn end(target: &InterfaceTarget) -> (&'static CategoryId, &str) {
     }
 }
 
-/// What is wished for about an interface.
-pub(crate) fn wishes(mac: Option<MacAddress>, address: Option<IpAddr>) -> (Vec<CategoryId>, Attributes) {
+/// What is wished for about an interface. Its addresses show only where it is one of addresses.
+pub(crate) fn wishes(
+    peer: &Peer,
+    mac: Option<MacAddress>,
+    address: Option<IpAddr>,
+) -> (Vec<CategoryId>, Attributes) {
     let (mut mixins, mut attributes) = (Vec::new(), Attributes::new());
+    if address.is_some() || (peer.dialect.is_complete && peer.categories.has(&IP_NETWORK_INTERFACE)) {
+        mixins.push(IP_NETWORK_INTERFACE.clone());
+    }
     if let Some(mac) = mac {
         attributes.insert(INTERFACE_MAC.clone(), Value::from(mac.to_string()));
     }
     if let Some(address) = address {
-        mixins.push(IP_NETWORK_INTERFACE.clone());
         attributes.insert(INTERFACE_ADDRESS.clone(), Value::from(address.to_string()));
     }
     (mixins, attributes)
@@ -88,7 +95,7 @@ impl Server {
         // OCCI calls a target that is not there a malformed question.
         self.get(kind, target).await?;
         let ends = (self.path(&COMPUTE, machine.as_str()).await?, self.path(kind, target).await?);
-        let (mixins, attributes) = wishes(spec.mac, spec.address);
+        let (mixins, attributes) = wishes(&*self.peer().await?, spec.mac, spec.address);
         let link = self.join(&NETWORK_INTERFACE, spec.tag, (&ends.0, &ends.1), &mixins, attributes).await?;
         interface(&self.joined(&NETWORK_INTERFACE, &link.id).await?, spec.tag)
     }
