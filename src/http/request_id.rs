@@ -129,7 +129,9 @@ fn refusal(trail: &Trail, own: Option<Uuid>, method: &Method) -> Option<(StatusC
         return None;
     }
     let words = if own.is_some_and(|own| trail.brokers().contains(&own)) {
-        format!("the request has come through this broker already, by way of {trail}: remove the site that leads back\n")
+        format!(
+            "the request has come through this broker already, by way of {trail}: remove the site that leads back\n"
+        )
     } else if trail.is_full() {
         format!("the request has come through {} brokers, more than may stand behind one another\n", Trail::MOST)
     } else {

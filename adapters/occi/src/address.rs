@@ -32,9 +32,12 @@ impl Server {
     async fn address_of(&self, id: &str) -> Result<ReservedAddress, BackendError> {
         let entity = self.get(&IP_RESERVATION, id).await?;
         let found = ours(address(&*self.peer().await?, &entity), "address", id)?;
-        // What says that it is not used may not know it yet.
+        // What says whether it is used may lag behind the links that it has.
+        if !self.peer().await?.dialect.filters {
+            return Ok(found);
+        }
         let target = self.path(&IP_RESERVATION, id).await?;
-        let used = found.used || !self.links_to(&NETWORK_INTERFACE, &target).await?.is_empty();
+        let used = !self.links_to(&NETWORK_INTERFACE, &target).await?.is_empty();
         Ok(ReservedAddress { used, ..found })
     }
 

@@ -28,11 +28,7 @@ pub(crate) fn end(target: &InterfaceTarget) -> (&'static CategoryId, &str) {
 }
 
 /// What is wished for about an interface. Its addresses show only where it is one of addresses.
-pub(crate) fn wishes(
-    peer: &Peer,
-    mac: Option<MacAddress>,
-    address: Option<IpAddr>,
-) -> (Vec<CategoryId>, Attributes) {
+pub(crate) fn wishes(peer: &Peer, mac: Option<MacAddress>, address: Option<IpAddr>) -> (Vec<CategoryId>, Attributes) {
     let (mut mixins, mut attributes) = (Vec::new(), Attributes::new());
     if address.is_some() || (peer.dialect.is_complete && peer.categories.has(&IP_NETWORK_INTERFACE)) {
         mixins.push(IP_NETWORK_INTERFACE.clone());

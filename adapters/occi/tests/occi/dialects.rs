@@ -32,7 +32,9 @@ fn kinds(storage_location: &str) -> String {
 }
 
 fn template(scheme: &str) -> String {
-    format!("Category: debian; scheme=\"{scheme}\"; class=\"mixin\"; rel=\"{INFRASTRUCTURE}#os_tpl\"; location=\"/os/debian/\"\n")
+    format!(
+        "Category: debian; scheme=\"{scheme}\"; class=\"mixin\"; rel=\"{INFRASTRUCTURE}#os_tpl\"; location=\"/os/debian/\"\n"
+    )
 }
 
 fn image() -> ContentDigest {
@@ -78,20 +80,23 @@ async fn ooi(token: &'static str) -> Door {
     Door::open(move |request: &Request| {
         let server = "ooi/1.2.0 OCCI/1.1 OCCI/1.2";
         if request.path == "/v2.0/tokens" {
-            let known = request.body.contains("\"password\":\"secret\"") && request.body.contains("\"tenantName\":\"vo\"");
+            let known =
+                request.body.contains("\"password\":\"secret\"") && request.body.contains("\"tenantName\":\"vo\"");
             return match known {
-                true => Answer::new(200, "application/json", format!("{{\"access\":{{\"token\":{{\"id\":\"{token}\"}}}}}}")),
+                true => {
+                    Answer::new(200, "application/json", format!("{{\"access\":{{\"token\":{{\"id\":\"{token}\"}}}}}}"))
+                }
                 false => Answer::new(401, "application/json", "{}"),
             };
         }
         if request.header("x-auth-token") != token {
             let pointer = format!("Keystone uri='http://{}/v2.0'", request.header("host"));
-            return Answer::new(401, "text/plain", "who are you").with("www-authenticate", &pointer).with("server", server);
+            return Answer::new(401, "text/plain", "who are you")
+                .with("www-authenticate", &pointer)
+                .with("server", server);
         }
         match (request.method.as_str(), request.path.as_str()) {
-            ("GET", "/-/") => {
-                text(kinds("/storage/") + &template("http://schemas.openstack.org/template/os#"))
-            }
+            ("GET", "/-/") => text(kinds("/storage/") + &template("http://schemas.openstack.org/template/os#")),
             ("GET", "/compute/") => Answer::new(204, "text/plain", ""),
             ("POST", "/compute/") => {
                 Answer::new(201, "text/plain", "X-OCCI-Location: http://elsewhere.example/compute/vm-1\n")
@@ -146,7 +151,10 @@ async fn ooi_is_let_in_by_its_keystone_and_read_in_text() {
 
     let asked = door.asked();
     let create = asked.iter().find(|request| request.method == "POST" && request.path == "/compute/").unwrap();
-    assert!(create.body.contains("Category: debian; scheme=\"http://schemas.openstack.org/template/os#\""), "{create:?}");
+    assert!(
+        create.body.contains("Category: debian; scheme=\"http://schemas.openstack.org/template/os#\""),
+        "{create:?}"
+    );
     assert!(create.body.contains(&format!("occi.core.title=\"desk [tombolo:{TAG}]\"")), "{create:?}");
     assert_eq!(create.header("content-type"), "text/plain; charset=utf-8");
     let stop = asked.iter().find(|request| request.path.ends_with("action=stop")).unwrap();
@@ -191,9 +199,7 @@ async fn rocci_1_is_spoken_to_in_text_and_its_locations_are_followed() {
                      \"attributes\":{{\"occi\":{{}}}},\"location\":\"/compute/\"}}]}}"
                 ),
             ),
-            ("GET", "/-/", _) => {
-                text(kinds("/storage/") + &template("http://occi.host/occi/infrastructure/os_tpl#"))
-            }
+            ("GET", "/-/", _) => text(kinds("/storage/") + &template("http://occi.host/occi/infrastructure/os_tpl#")),
             ("GET", "/compute/", _) => text("X-OCCI-Location: http://host:11443/compute/42\n"),
             ("GET", "/compute/42", _) => text(format!(
                 "Category: compute;scheme=\"{INFRASTRUCTURE}#\";class=\"kind\";location=\"/compute/\";title=\"x\"\n\
@@ -243,9 +249,10 @@ async fn pyssf_keeps_what_it_is_given_so_it_has_volumes() {
     backend.describe().await.unwrap();
     let volumes = backend.volumes().unwrap().volumes().await.unwrap();
     assert_eq!(volumes.unreadable_count(), 0);
-    assert_eq!(volumes.objects.iter().map(|volume| (volume.id.as_str(), volume.size_bytes)).collect::<Vec<_>>(), [
-        ("a", 2 << 30)
-    ]);
+    assert_eq!(
+        volumes.objects.iter().map(|volume| (volume.id.as_str(), volume.size_bytes)).collect::<Vec<_>>(),
+        [("a", 2 << 30)]
+    );
 }
 
 /// F45: one malformed machine in a list costs itself.

@@ -68,7 +68,8 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, asked: Arc<Mutex<Vec<
     let Some(request) = read(&mut stream).await else { return };
     asked.lock().unwrap().push(request.clone());
     let answer = script(&request);
-    let mut head = format!("HTTP/1.1 {} x\r\ncontent-length: {}\r\nconnection: close\r\n", answer.status, answer.body.len());
+    let mut head =
+        format!("HTTP/1.1 {} x\r\ncontent-length: {}\r\nconnection: close\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -94,7 +95,8 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
     let mut body = bytes[end + 4..].to_vec();
     while body.len() < length {
         stream.read_buf(&mut body).await.ok()?;
