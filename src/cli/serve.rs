@@ -81,11 +81,11 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         source = source.with(SiteDeclaration::local_node("local", &config.node_socket()));
     }
     let sites = first_sites(&source)?;
+    tokio::spawn(reload::keep_up(&sites, source, &shutdown)?);
     // A site that is away keeps nobody waiting; it is looked at again soon.
     let present = sites.present();
     let looks = present.iter().map(|site| tokio::time::timeout(FIRST_LOOK, site.look()));
     futures_util::future::join_all(looks).await;
-    tokio::spawn(reload::keep_up(&sites, source, &shutdown)?);
     tracing::debug!(policy = %config.policy().text(), "what sites are given at once");
     let shelf = Shelf::new(images, secret.clone(), &config).ending_with(&shutdown);
     let dispatch = Dispatch::new(&db, sites, shelf, config.policy(), config.trial());

@@ -274,6 +274,16 @@ mod tests {
     }
 
     #[test]
+    fn where_a_site_reaches_us_is_a_part_of_the_way() {
+        let reached =
+            |url: &str| declared(&format!("name = 'a'\nimage_url = '{url}'\nadapter = {{ kind = 'simulator' }}"));
+        let here = reached("http://127.0.0.1:8787").resolve().unwrap();
+        assert!(reached("http://127.0.0.1:8787").resolve().unwrap().leads_as(&here));
+        assert!(!reached("https://broker.example").resolve().unwrap().leads_as(&here));
+        assert!(reached("http://10.0.0.1").resolve().unwrap_err().to_string().contains("image_url"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_secrets() {
         for (text, words) in [
             ("{ kind = 'nod', token = 'canary' }", "unknown variant `nod`"),

@@ -1,6 +1,6 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
-mod adapter;
+pub mod adapter;
 mod breaker;
 mod change;
 mod delivery;

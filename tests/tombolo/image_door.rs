@@ -258,15 +258,16 @@ fn by_curl_twice(url: &str, to: &Path) {
 #[tokio::test]
 async fn sites_may_call_this_server_by_the_name_that_they_are_told() {
     let url = "[images]\nurl = \"https://images.example:8443\"\n";
-    let site = SIMULATED_SITE.replace("adapter", "image_url = \"https://near.example\"\nadapter");
-    let home = Home::new(&format!("{url}{site}"));
+    let home = Home::new(&format!("{url}{SIMULATED_SITE}"));
     let image = publish(&home, "disk", 1 << 20);
     let server = home.serve().with_token(&home.token("ann", "school"));
-    let called = async |host: &str| {
-        let request = server.request("HEAD", &format!("/images/{image}.raw")).header("Host", host);
-        request.send().await.unwrap().status().as_u16()
+    let called = async |host: &str, path: &str| {
+        server.request("GET", path).header("Host", host).send().await.unwrap().status().as_u16()
     };
-    assert_eq!(called("images.example:8443").await, 200);
-    assert_eq!(called("near.example").await, 200);
-    assert_eq!(called("images.example").await, 421);
+    let path = format!("/images/{image}.raw");
+    assert_eq!(called("near.example", &path).await, 200, "a site may have its own name for this server");
+    assert_eq!(called("images.example:8443", "/-/").await, 200);
+    for other in ["images.example", "near.example"] {
+        assert_eq!(called(other, "/-/").await, 421, "{other}");
+    }
 }

@@ -7,6 +7,7 @@ mod event;
 mod idempotency;
 mod ledger;
 mod migration;
+mod offer;
 pub(crate) mod postgres;
 mod quota;
 mod reservation;
