@@ -7,6 +7,8 @@ use std::{
 
 use backend::{Capability, SizeOffer};
 use occi_adapter::OcciOptions;
+use opennebula_adapter::OpenNebulaOptions;
+use openstack_adapter::OpenStackOptions;
 use serde::Deserialize;
 use toml::Table;
 
@@ -207,6 +209,12 @@ pub enum AdapterConfig {
     },
     /// Any OCCI server, another Tombolo included.
     Occi(Box<OcciOptions>),
+    /// OpenNebula, over XML-RPC.
+    #[serde(rename = "opennebula")]
+    OpenNebula(Box<OpenNebulaOptions>),
+    /// OpenStack.
+    #[serde(rename = "openstack")]
+    OpenStack(Box<OpenStackOptions>),
 }
 
 /// How a simulator differs from one that can do everything at once.
@@ -236,6 +244,8 @@ impl fmt::Debug for AdapterConfig {
             Self::Simulator(options) => options.fmt(f),
             Self::SimulatorSocket { socket } => f.debug_struct("SimulatorSocket").field("socket", socket).finish(),
             Self::Occi(options) => options.fmt(f),
+            Self::OpenNebula(options) => options.fmt(f),
+            Self::OpenStack(options) => options.fmt(f),
         }
     }
 }
