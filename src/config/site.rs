@@ -60,7 +60,7 @@ impl SiteDeclaration {
     }
 
     /// The same, as it stands in this file.
-    pub(super) fn from_file(self, origin: &Path) -> Self {
+    pub(super) fn written_in(self, origin: &Path) -> Self {
         Self { origin: Some(origin.to_owned()), ..self }
     }
 
@@ -271,7 +271,7 @@ mod tests {
         let node = |token: &str| {
             let text =
                 format!("name = 'a'\nadapter = {{ kind = 'node', url = 'http://n.example:1', token = {token} }}");
-            declared(&text).from_file(&directory.path().join("a.toml"))
+            declared(&text).written_in(&directory.path().join("a.toml"))
         };
         let (written, kept) = (node("'canary-token'"), node("{ file = 'secret' }"));
         let before = kept.resolve().unwrap();
