@@ -17,7 +17,7 @@ use crate::{
     dispatch::{Dispatch, Sites, reload},
     http::{self, Addresses, Doors, Entrance, Rooms},
     login::{self, gate::Gate, provider::Providers, secret::Secret},
-    measured,
+    measured, request,
     shelf::Shelf,
     store::{self, Db},
 };
@@ -53,6 +53,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         db.write(store::replica::forget_all).await?;
     }
     let secret = Secret::load_or_create(&config.key_file())?;
+    request::be_broker(secret.broker_id());
     let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
     let providers = Providers::new(&config.login.provider, public_url, &secret)?;
     let is_open_to_all = !config.listen.ip().is_loopback();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use backend::{Capability, SizeOffer};
+use occi_adapter::OcciOptions;
 use serde::Deserialize;
 use toml::Table;
 
@@ -204,6 +205,8 @@ pub enum AdapterConfig {
         /// Its Unix socket.
         socket: PathBuf,
     },
+    /// Any OCCI server, another Tombolo included.
+    Occi(Box<OcciOptions>),
 }
 
 /// How a simulator differs from one that can do everything at once.
@@ -232,6 +235,7 @@ impl fmt::Debug for AdapterConfig {
             Self::Node { url, .. } => f.debug_struct("Node").field("url", url).finish_non_exhaustive(),
             Self::Simulator(options) => options.fmt(f),
             Self::SimulatorSocket { socket } => f.debug_struct("SimulatorSocket").field("socket", socket).finish(),
+            Self::Occi(options) => options.fmt(f),
         }
     }
 }

@@ -252,6 +252,7 @@ fn new_saga(name: &'static str, entity: EntityId) -> NewSaga {
         priority: 0,
         expires_at: None,
         request_id: None,
+        trail: None,
     }
 }
 
