@@ -6,6 +6,7 @@ use std::{
 };
 
 use backend::{Capability, SizeOffer};
+use occi_adapter::OcciOptions;
 use serde::Deserialize;
 use toml::Table;
 
@@ -204,6 +205,8 @@ pub enum AdapterConfig {
         /// Its Unix socket.
         socket: PathBuf,
     },
+    /// Any OCCI server, another Tombolo included.
+    Occi(Box<OcciOptions>),
 }
 
 /// How a simulator differs from one that can do everything at once.
@@ -232,6 +235,7 @@ impl fmt::Debug for AdapterConfig {
             Self::Node { url, .. } => f.debug_struct("Node").field("url", url).finish_non_exhaustive(),
             Self::Simulator(options) => options.fmt(f),
             Self::SimulatorSocket { socket } => f.debug_struct("SimulatorSocket").field("socket", socket).finish(),
+            Self::Occi(options) => options.fmt(f),
         }
     }
 }
@@ -267,6 +271,16 @@ mod tests {
         for shown in [format!("{before:?}"), format!("{:?}", before.adapter), format!("{written:?}")] {
             assert!(!shown.contains("canary") && shown.contains("n.example"), "{shown}");
         }
+    }
+
+    #[test]
+    fn where_a_site_reaches_us_is_a_part_of_the_way() {
+        let reached =
+            |url: &str| declared(&format!("name = 'a'\nimage_url = '{url}'\nadapter = {{ kind = 'simulator' }}"));
+        let here = reached("http://127.0.0.1:8787").resolve().unwrap();
+        assert!(reached("http://127.0.0.1:8787").resolve().unwrap().leads_as(&here));
+        assert!(!reached("https://broker.example").resolve().unwrap().leads_as(&here));
+        assert!(reached("http://10.0.0.1").resolve().unwrap_err().to_string().contains("image_url"));
     }
 
     #[test]

@@ -8,7 +8,15 @@ use backend::{
 };
 use node_adapter::{NodeAddress, NodeBackend};
 
-use crate::config::{AdapterConfig, SimulatorOptions, SiteConfig};
+use occi_adapter::{OcciBackend, OcciOptions};
+
+use crate::{
+    config::{AdapterConfig, SimulatorOptions, SiteConfig},
+    request,
+};
+
+/// A server may list only later what it has just accepted.
+const OCCI_SIGHTING: Duration = Duration::from_secs(10);
 
 /// The way to a backend.
 pub struct Connection {
@@ -38,6 +46,15 @@ fn set_up(adapter: &AdapterConfig) -> Result<(Arc<dyn Backend>, Duration), Strin
         }
         AdapterConfig::Simulator(options) => (Arc::new(simulator(options)), at_once),
         AdapterConfig::SimulatorSocket { socket } => (Arc::new(SimulatorClient::new(socket)), at_once),
+        AdapterConfig::Occi(options) => (occi(options)?, OCCI_SIGHTING),
+    })
+}
+
+fn occi(options: &OcciOptions) -> Result<Arc<dyn Backend>, String> {
+    let backend = OcciBackend::new(options.clone()).map_err(|error| error.to_string())?;
+    Ok(match request::broker() {
+        Some(id) => Arc::new(backend.for_broker(id)),
+        None => Arc::new(backend),
     })
 }
 

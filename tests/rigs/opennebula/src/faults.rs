@@ -180,7 +180,7 @@ mod tests {
         orders.add("lost-answer one.vm.allocate 2".parse().unwrap());
         orders.add("slow:5 * always".parse().unwrap());
         let slow = Fault::Slow(Duration::from_millis(5));
-        assert_eq!(orders.of_call("one.vm.info"), [slow.clone()]);
+        assert_eq!(orders.of_call("one.vm.info"), std::slice::from_ref(&slow));
         assert_eq!(orders.of_call("one.vm.allocate"), [Fault::LostAnswer, slow.clone()]);
         assert_eq!(orders.of_call("one.vm.allocate"), [Fault::LostAnswer, slow.clone()]);
         assert_eq!(orders.of_call("one.vm.allocate"), [slow]);

@@ -13,7 +13,7 @@ pub struct Delays {
     pub placement: Duration,
     /// How long an image that needs no download stays LOCKED.
     pub image: Duration,
-    /// How long a network stays in LOCK_CREATE.
+    /// How long a network stays in `LOCK_CREATE`.
     pub network: Duration,
     /// How long a host stays in INIT.
     pub host: Duration,

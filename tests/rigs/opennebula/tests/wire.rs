@@ -1,5 +1,7 @@
 //! Facts of the wire, and the faults that can be ordered.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;

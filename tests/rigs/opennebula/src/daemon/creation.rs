@@ -286,7 +286,7 @@ fn volatile(daemon: &Daemon, mut disk: Parts, number: i32) -> Result<Parts, Refu
     if disk.get("SIZE").and_then(|s| s.parse::<i64>().ok()).is_none_or(|s| s <= 0) {
         return Err(Refusal::new(Code::Internal, "SIZE attribute must be a positive integer value."));
     }
-    let system = daemon.datastores.iter().filter(|(_, d)| d.kind == 1).last();
+    let system = daemon.datastores.descending().find(|(_, d)| d.kind == 1);
     if let Some((id, datastore)) = system {
         let described = [
             ("ALLOW_ORPHANS", datastore.template.text("ALLOW_ORPHANS").unwrap_or("NO").to_owned()),

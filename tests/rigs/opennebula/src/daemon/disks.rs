@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::access::{Caller, Right};
 use super::creation::{describe_disk, image_ids, name_device};
 use super::events::{DriverAction, Effect};
-use super::images::{Image, copy_of};
+use super::images::Image;
+use super::images::copies::copy_of;
 use super::jobs::{Digests, Job, Origin};
 use super::lifecycle::{action, hot_or_off};
 use super::machines::Machine;
@@ -24,7 +25,7 @@ pub const METHODS: Methods = &[
     ("one.vm.disksaveas", save_as),
 ];
 
-/// The disk with this DISK_ID.
+/// The disk with this identifier.
 pub fn find(machine: &Machine, disk: i32) -> Option<&Parts> {
     machine.template.vectors("DISK").find(|d| d.get("DISK_ID").is_some_and(|i| *i == disk.to_string()))
 }
@@ -62,11 +63,11 @@ fn attach(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Ou
     if let Some(system) = system {
         disk.insert("TM_MAD_SYSTEM".into(), system);
     }
-    if let Some(image_id) = disk.get("IMAGE_ID").and_then(|i| i.parse().ok()) {
-        if let Some(image) = daemon.images.get_mut(image_id) {
-            image.acquire(image_id, id).map_err(|text| Refusal::new(Code::Action, text))?;
-            disk.insert("IMAGE_STATE".into(), image.state.to_string());
-        }
+    if let Some(image_id) = disk.get("IMAGE_ID").and_then(|i| i.parse().ok())
+        && let Some(image) = daemon.images.get_mut(image_id)
+    {
+        image.acquire(image_id, id).map_err(|text| Refusal::new(Code::Action, text))?;
+        disk.insert("IMAGE_STATE".into(), image.state.to_string());
     }
     if let Some(machine) = daemon.machines.get_mut(id) {
         machine.template.push_vector("DISK", disk);

@@ -9,7 +9,7 @@ use super::{Daemon, disks, images, interfaces, lifecycle, networks, scheduling};
 /// Which action of the hypervisor's driver is to fail next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverAction {
-    /// The start of a machine: it ends in BOOT_FAILURE.
+    /// The start of a machine: it ends in `BOOT_FAILURE`.
     Deploy,
     /// The shutdown at a terminate: the machine is RUNNING again.
     Shutdown,
@@ -168,7 +168,7 @@ impl Daemon {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Machine(id, state, effect) => self.transition(id, state, effect),
+            Happening::Machine(id, state, effect) => self.transition(id, state, &effect),
             Happening::Placement(id) => scheduling::place(self, id),
             Happening::NetworkReady(id) => networks::ready(self, id),
             Happening::NetworkGone(id) => networks::gone(self, id),
@@ -181,9 +181,9 @@ impl Daemon {
         }
     }
 
-    fn transition(&mut self, id: i32, state: State, effect: Effect) {
+    fn transition(&mut self, id: i32, state: State, effect: &Effect) {
         let mut state = state;
-        match &effect {
+        match effect {
             Effect::Deploy if self.driver_fails(DriverAction::Deploy) => {
                 self.forget(id);
                 state = State::BOOT_FAILURE;
@@ -203,10 +203,10 @@ impl Daemon {
             Effect::Deploy => machine.started(),
             Effect::Release => lifecycle::release(self, id),
             Effect::Undeploy => lifecycle::leave_host(self, id),
-            Effect::AttachDisk(disk) => disks::attached(self, id, disk),
-            Effect::DetachDisk(disk) => disks::detached(self, id, disk),
-            Effect::DetachInterface(interface) => interfaces::detached(self, id, interface),
-            Effect::Saved(image) => images::ready(self, image),
+            Effect::AttachDisk(disk) => disks::attached(self, id, *disk),
+            Effect::DetachDisk(disk) => disks::detached(self, id, *disk),
+            Effect::DetachInterface(interface) => interfaces::detached(self, id, *interface),
+            Effect::Saved(image) => images::ready(self, *image),
         }
     }
 }

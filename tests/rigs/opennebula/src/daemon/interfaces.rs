@@ -147,7 +147,7 @@ fn normalized(groups: &str) -> String {
     texts.join(",")
 }
 
-/// SECURITY_GROUP_RULE: the rules of all groups of all interfaces.
+/// `SECURITY_GROUP_RULE`: the rules of all groups of all interfaces.
 fn write_rules(daemon: &Daemon, template: &mut Template) {
     let groups: Vec<String> = template.vectors("NIC").filter_map(|n| n.get("SECURITY_GROUPS").cloned()).collect();
     template.take("SECURITY_GROUP_RULE");

@@ -31,7 +31,7 @@ pub struct Marketplace {
     pub ownership: Ownership,
     /// Its name.
     pub name: String,
-    /// Its attributes, MARKET_MAD among them.
+    /// Its attributes, `MARKET_MAD` among them.
     pub template: Template,
 }
 

@@ -1,13 +1,16 @@
-//! What all objects share: an owner, permissions, a lock, a name; and the methods that treat them alike.
+//! What all objects share: an owner, permissions, a lock, a name.
 
 use std::collections::BTreeMap;
 
+use super::Daemon;
 use super::access::{Caller, Right, authorize, locked};
-use super::{Daemon, Outcome, seconds};
 use crate::form::Form;
 use crate::template::Template;
-use crate::wire::answer::{Code, Refusal, Value};
-use crate::wire::arguments::Arguments;
+use crate::wire::answer::{Code, Refusal};
+
+mod alike;
+
+pub use alike::{chmod, chown, lock, rename, unlock, update};
 
 /// Objects of one kind by their identifiers.
 #[derive(Clone, Debug)]
@@ -60,7 +63,7 @@ impl<T> Pool<T> {
         self.items.iter().map(|(id, item)| (*id, item))
     }
 
-    /// All objects, descending, the order of all listings (API_LIST_ORDER of oned.conf).
+    /// All objects, descending, the order of all listings (`API_LIST_ORDER` of oned.conf).
     pub fn descending(&self) -> impl Iterator<Item = (i32, &T)> {
         self.iter().rev()
     }
@@ -184,7 +187,7 @@ pub struct Ownership {
 const PERMISSIONS: Form = Form::new(include_str!("../../forms/permissions.xml"));
 
 impl Ownership {
-    /// Owned by the caller, with the default permissions (DEFAULT_UMASK 177).
+    /// Owned by the caller, with the default permissions (`DEFAULT_UMASK` 177).
     pub fn of(caller: &Caller) -> Self {
         Self { uid: caller.uid, gid: caller.gid, permissions: permissions("110000000"), lock: None }
     }
@@ -232,7 +235,7 @@ pub trait Object: Sized {
     /// Gives it another name.
     fn set_name(&mut self, name: String);
     /// What `update` changes.
-    fn template_mut(&mut self) -> &mut Template;
+    fn attributes_mut(&mut self) -> &mut Template;
     /// Where its like are kept.
     fn pool(daemon: &Daemon) -> &Pool<Self>;
     /// Where its like are kept, to be changed.
@@ -287,107 +290,12 @@ pub fn check_name<T: Object>(daemon: &Daemon, name: &str, uid: i32) -> Result<()
     if let Some(bad) = name.chars().find(|c| "/:<'\\\n".contains(*c)) {
         return Err((Code::Internal, format!("Invalid NAME, it cannot contain '{bad}' character.")));
     }
-    if T::UNIQUE {
-        if let Some((id, _)) = T::pool(daemon).iter().find(|(_, o)| o.name() == name && o.ownership().uid == uid) {
-            return Err((T::TAKEN, format!("NAME is already taken by {} {id}.", T::KIND.word())));
-        }
+    if T::UNIQUE
+        && let Some((id, _)) = T::pool(daemon).iter().find(|(_, o)| o.name() == name && o.ownership().uid == uid)
+    {
+        return Err((T::TAKEN, format!("NAME is already taken by {} {id}.", T::KIND.word())));
     }
     Ok(())
-}
-
-/// `one.*.rename(id, name)`
-pub fn rename<T: Object>(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let (id, name) = (arguments.integer()?, arguments.text()?);
-    let uid = take::<T>(daemon, caller, id, Right::Manage)?.ownership().uid;
-    check_name::<T>(daemon, &name, uid).map_err(|(_, text)| Refusal::new(Code::Action, text))?;
-    take_mut::<T>(daemon, caller, id, Right::Manage)?.set_name(name);
-    Ok(Value::Integer(id))
-}
-
-/// `one.*.update(id, template, [0 replace | 1 merge])`
-pub fn update<T: Object>(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let (id, text, merge) = (arguments.integer()?, arguments.text()?, arguments.integer_or(0)?);
-    let object = take_mut::<T>(daemon, caller, id, Right::Manage)?;
-    let template =
-        Template::parse(&text).map_err(|e| Refusal::new(Code::Internal, format!("Cannot update template. {e}")))?;
-    if caller.gid != 0 {
-        if let Some(name) = ["SOURCE", "PATH", "ERROR"].iter().find(|n| T::KIND == Kind::Image && template.has(n)) {
-            return Err(Refusal::new(
-                Code::Internal,
-                format!("Cannot update template. User Template includes a restricted attribute {name}"),
-            ));
-        }
-    }
-    if merge == 1 {
-        object.template_mut().merge(template);
-    } else {
-        *object.template_mut() = template;
-    }
-    Ok(Value::Integer(id))
-}
-
-/// `one.*.chmod(id, nine numbers: 1, 0, or -1 for as it is)`
-pub fn chmod<T: Object>(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let id = arguments.integer()?;
-    let mut wanted = [0; 9];
-    for number in &mut wanted {
-        *number = arguments.integer()?;
-    }
-    let object = take_mut::<T>(daemon, caller, id, Right::Manage)?;
-    for (bit, number) in object.ownership_mut().permissions.iter_mut().zip(wanted) {
-        if number >= 0 {
-            *bit = number == 1;
-        }
-    }
-    Ok(Value::Integer(id))
-}
-
-/// `one.*.chown(id, uid, gid)`, -1 for as it is
-pub fn chown<T: Object>(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let (id, uid, gid) = (arguments.integer()?, arguments.integer()?, arguments.integer()?);
-    if uid >= 0 && daemon.users.get(uid).is_none() {
-        return Err(no_such(Kind::User, uid));
-    }
-    if gid >= 0 && daemon.groups.get(gid).is_none() {
-        return Err(no_such(Kind::Group, gid));
-    }
-    let right = if uid >= 0 { Right::Admin } else { Right::Manage };
-    let ownership = take_mut::<T>(daemon, caller, id, right)?.ownership_mut();
-    if uid >= 0 {
-        ownership.uid = uid;
-    }
-    if gid >= 0 {
-        ownership.gid = gid;
-    }
-    Ok(Value::Integer(id))
-}
-
-/// `one.*.lock(id, level, [test])`
-pub fn lock<T: Object>(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let (id, level, test) = (arguments.integer()?, arguments.integer()?, arguments.boolean_or(false)?);
-    if !(1..=4).contains(&level) {
-        return Err(Refusal::new(Code::Internal, "Wrong lock level specified."));
-    }
-    let held = take::<T>(daemon, caller, id, Right::Manage)?.ownership().lock;
-    if test && held.is_some() {
-        return Err(Refusal::new(Code::Internal, format!("{} is already locked.", T::KIND.word())));
-    }
-    if let Some(object) = T::pool_mut(daemon).get_mut(id) {
-        // Level 4 means all; there is nothing above 1.
-        let level = if level == 4 { 1 } else { level };
-        object.ownership_mut().lock = Some(Lock { level, owner: caller.uid, time: seconds() });
-    }
-    Ok(Value::Integer(id))
-}
-
-/// `one.*.unlock(id)`
-pub fn unlock<T: Object>(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {
-    let id = arguments.integer()?;
-    take::<T>(daemon, caller, id, Right::Manage)?;
-    if let Some(object) = T::pool_mut(daemon).get_mut(id) {
-        object.ownership_mut().lock = None;
-    }
-    Ok(Value::Integer(id))
 }
 
 /// Implements [`Object`] for a type with the fields `ownership`, `name` and the named template.
@@ -408,7 +316,7 @@ macro_rules! object {
             fn set_name(&mut self, name: String) {
                 self.name = name;
             }
-            fn template_mut(&mut self) -> &mut $crate::template::Template {
+            fn attributes_mut(&mut self) -> &mut $crate::template::Template {
                 &mut self.$template
             }
             fn pool(daemon: &$crate::daemon::Daemon) -> &$crate::daemon::objects::Pool<Self> {

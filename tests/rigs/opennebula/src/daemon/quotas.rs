@@ -225,15 +225,15 @@ pub fn check(daemon: &Daemon, caller: &Caller, ownership: &Ownership, wanted: &W
         }
         fault @ Refusal::Fault(_) => fault,
     };
-    if uid != 0 {
-        if let Some(user) = daemon.users.get(uid) {
-            user.quotas.check(&Used::by_user(daemon, uid), wanted, &format!("user [{uid}]")).map_err(explain)?;
-        }
+    if uid != 0
+        && let Some(user) = daemon.users.get(uid)
+    {
+        user.quotas.check(&Used::by_user(daemon, uid), wanted, &format!("user [{uid}]")).map_err(explain)?;
     }
-    if gid != 0 {
-        if let Some(group) = daemon.groups.get(gid) {
-            group.quotas.check(&Used::by_group(daemon, gid), wanted, &format!("group [{gid}]")).map_err(explain)?;
-        }
+    if gid != 0
+        && let Some(group) = daemon.groups.get(gid)
+    {
+        group.quotas.check(&Used::by_group(daemon, gid), wanted, &format!("group [{gid}]")).map_err(explain)?;
     }
     Ok(())
 }

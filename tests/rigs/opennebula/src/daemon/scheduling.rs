@@ -208,10 +208,10 @@ pub fn migrate(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) 
         machine.close_history(number, caller.uid, caller.gid);
     }
     super::lifecycle::leave_host(daemon, id);
-    if let Some(stay) = occupy(daemon, id, host_id, None) {
-        if let Some(machine) = daemon.machines.get_mut(id) {
-            machine.history.push(stay);
-        }
+    if let Some(stay) = occupy(daemon, id, host_id, None)
+        && let Some(machine) = daemon.machines.get_mut(id)
+    {
+        machine.history.push(stay);
     }
     let none = Effect::None;
     let boot = if kind == 0 { State::BOOT_MIGRATE } else { State::BOOT };

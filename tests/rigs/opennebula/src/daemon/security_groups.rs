@@ -105,9 +105,9 @@ fn update(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Ou
     let group = take_mut::<SecurityGroup>(daemon, caller, id, Right::Manage)?;
     let template = checked(&text)?;
     if merge == 1 {
-        group.template.merge(template)
+        group.template.merge(template);
     } else {
-        group.template = template
+        group.template = template;
     }
     Ok(Value::Integer(id))
 }

@@ -1,11 +1,11 @@
-//! VM_STATE and LCM_STATE with their names (include/VirtualMachine.h, as the API reference lists them).
+//! `VM_STATE` and `LCM_STATE` with their names (include/VirtualMachine.h, as the API reference lists them).
 
 /// A machine's state: the second number counts only while the first is 3, ACTIVE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
-    /// VM_STATE
+    /// `VM_STATE`
     pub state: u8,
-    /// LCM_STATE
+    /// `LCM_STATE`
     pub lcm: u8,
 }
 
@@ -55,12 +55,12 @@ impl State {
     pub const POWEROFF: State = settled(8);
     pub const UNDEPLOYED: State = settled(9);
 
-    /// Whether the number of VM_STATE is ACTIVE.
+    /// Whether the number of `VM_STATE` is ACTIVE.
     pub fn is_active(self) -> bool {
         self.state == 3
     }
 
-    /// The name of VM_STATE.
+    /// The name of `VM_STATE`.
     pub fn state_name(self) -> &'static str {
         match self.state {
             1 => "PENDING",

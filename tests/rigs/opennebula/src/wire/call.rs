@@ -158,10 +158,10 @@ fn text(node: Node<'_, '_>) -> Result<String, Fault> {
     if whole.chars().any(|c| u32::from(c) > 0xFFFF) {
         return Err(Fault::parse("UTF-8 string contains a character not in the Basic Multilingual Plane"));
     }
-    if let Some(control) = whole.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        if u32::from(control) < 0x20 {
-            return Err(Fault::parse("string contains a control character"));
-        }
+    if let Some(control) = whole.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        && u32::from(control) < 0x20
+    {
+        return Err(Fault::parse("string contains a control character"));
     }
     Ok(whole)
 }

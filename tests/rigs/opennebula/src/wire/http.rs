@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// How many connections the daemon serves at once (MAX_CONN of oned.conf); as many more wait in the backlog.
+/// How many connections the daemon serves at once (`MAX_CONN` of oned.conf); as many more wait in the backlog.
 pub const MOST_CONNECTIONS: usize = 15;
 /// How long an idle connection keeps its place.
 pub const IDLE: Duration = Duration::from_secs(15);

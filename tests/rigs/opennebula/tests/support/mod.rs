@@ -1,6 +1,7 @@
 //! A caller that knows nothing of the simulator's inside: HTTP by hand, and answers as trees.
 
-#![allow(dead_code)]
+// Not every test uses all of it.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
