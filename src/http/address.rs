@@ -38,8 +38,7 @@ impl Addresses {
     /// What the configuration says.
     pub fn new(config: &Config) -> Self {
         let public = &config.occi.public_url;
-        // Sites that are told to fetch images there, and marketplaces elsewhere that are sent there, must be let in;
-        // the addresses of single sites are known to the broker.
+        // Sites that are told to fetch images there must be let in; those of single sites are known to the broker.
         let for_sites = host_of(&config.images.url);
         Self {
             public_url: (!public.is_empty()).then(|| public.clone()),
@@ -121,15 +120,11 @@ pub async fn by_name<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let watches = matches!(request.path(), "/healthz" | "/readyz" | "/metrics");
-    // A site reaches us by whatever its configuration says, which may change; nothing there is a page.
-    let fetches = request.path().starts_with("/images/");
     let addresses = request.app_data::<web::Data<Addresses>>();
     if let Some(addresses) = addresses {
         came_from(addresses.client(request.request()).to_string());
     }
-    if let Some(Err(misdirected)) =
-        addresses.filter(|_| !watches && !fetches).map(|addresses| addresses.base(request.request()))
-    {
+    if let Some(Err(misdirected)) = addresses.filter(|_| !watches).map(|addresses| addresses.base(request.request())) {
         let answer = plain(StatusCode::MISDIRECTED_REQUEST, format!("{misdirected}\n"));
         return Ok(request.into_response(answer).map_into_right_body());
     }

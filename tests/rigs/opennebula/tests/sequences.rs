@@ -66,7 +66,8 @@ async fn states_follow_each_other_as_recorded() {
     let group = "NAME=\"g\"\nRULE=[PROTOCOL=\"TCP\",RULE_TYPE=\"inbound\"]";
     rig.call("one.secgroup.allocate", &[text(group)]).await.ok();
     rig.simulator.settle();
-    let template = "NAME=\"m\"\nCPU=\"0.1\"\nMEMORY=\"64\"\nDISK=[IMAGE_ID=\"0\"]\nNIC=[NETWORK_ID=\"0\"]\nSCHED_REQUIREMENTS=\"ID=1\"";
+    let template = "NAME=\"m\"\nCPU=\"0.1\"\nMEMORY=\"64\"\nDISK=[IMAGE_ID=\"0\"]\n\
+                    NIC=[NETWORK_ID=\"0\"]\nSCHED_REQUIREMENTS=\"ID=1\"";
     rig.call("one.vm.allocate", &[text(template), yes_or_no(true)]).await.ok();
     rig.since();
     let action = |name: &str| ("one.vm.action", vec![text(name), int(0)]);

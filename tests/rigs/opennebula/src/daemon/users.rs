@@ -246,10 +246,7 @@ fn random_token() -> String {
     let mut bytes = [0; 32];
     // Without randomness the token is still a token; nobody is kept out by a simulator.
     let _ = getrandom::fill(&mut bytes);
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    super::jobs::hexadecimal(&bytes)
 }
 
 fn enable(daemon: &mut Daemon, caller: &Caller, arguments: &mut Arguments) -> Outcome {

@@ -187,10 +187,11 @@ mod tests {
 
     #[test]
     fn recorded_parse_errors() {
-        let expected = "Parse error: syntax error, unexpected $end, expecting OBRACKET or CCDATA or STRING at line 0, columns 14:15";
+        let expected = "Parse error: syntax error, unexpected $end, expecting OBRACKET or CCDATA or STRING at line 0, \
+                        columns 14:15";
         assert_eq!(parse("NAME=\"x\" TYPE=").unwrap_err(), expected);
-        let expected =
-            "Parse error: syntax error, unexpected $end, expecting CBRACKET or VARIABLE at line 0, columns 16:17";
+        let expected = "Parse error: syntax error, unexpected $end, expecting CBRACKET or VARIABLE at line 0, \
+                        columns 16:17";
         assert_eq!(parse("NAME = \"x\" CPU=[").unwrap_err(), expected);
         assert!(parse("A=\"]]>\"").is_err());
     }
