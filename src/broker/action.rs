@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend::{CopyPurpose, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
+use backend::{Capability, CopyPurpose, Description, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
 use marketplace::{Appliance, ApplianceDraft};
 use occi_schema::{
     ActionRequest, CategoryId, Model, ResolvedAction, Value,
@@ -14,7 +14,7 @@ use occi_schema::{
 use tokio::time::Instant;
 
 use super::{
-    Broker, BrokerError, Selected, Shown, permission, quota,
+    Broker, BrokerError, Selected, Shown, ability, permission, quota,
     repetition::{self, Acceptance, Repeatable},
     storage,
 };
@@ -56,6 +56,16 @@ impl Deed {
             Self::Power(_) => Operation::Power,
             Self::Change(_) | Self::Resize(..) => Operation::Change,
             Self::Save(_) => Operation::Save,
+        }
+    }
+
+    /// What not every site can.
+    fn needs(&self, entity: &Entity) -> Option<Capability> {
+        match self {
+            Self::Power(action) => ability::of_power(*action),
+            Self::Change(change) => ability::of_change(change, entity),
+            Self::Resize(bytes, _) => ability::of_change(&Change::VolumeSize(*bytes), entity),
+            Self::Save(order) => Some(ability::of_save(order.method)),
         }
     }
 }
@@ -156,7 +166,9 @@ impl Broker {
             let (kind, id, state) = (entity.kind.term(), entity.id, entity.state.as_str());
             return Err(BrokerError::Invalid(format!("{term} does not fit: {kind} {id} is {state}{message}")));
         }
-        let deed = deed(&entity, &action)?;
+        let description = self.description_of(&entity.site);
+        let deed = deed(&entity, &action, description.as_deref())?;
+        self.check_ability(&entity, deed.needs(&entity))?;
         Ok(Accepted { entity, deed })
     }
 
@@ -171,7 +183,7 @@ impl Broker {
         let (count, action) = (accepted.len(), term.to_owned());
         let queued: Vec<_> = accepted.iter().map(|one| (one.entity.site.clone(), one.deed.operation())).collect();
         for (site, operation) in &queued {
-            self.inner.dispatch.admit(site, *operation)?;
+            self.admit(site, *operation)?;
         }
         let (planner, project) = (self.planner(principal), principal.project);
         let acceptance = self
@@ -223,6 +235,19 @@ impl Broker {
         }
         allowed
     }
+
+    /// Those of them that the entity's site can do, as far as that is known: what is shown as a way is one.
+    pub(super) fn possible_actions(&self, model: &Model, entity: &Entity) -> Vec<CategoryId> {
+        let mut allowed = self.applicable_actions(model, entity);
+        if let Some(site) = self.description_of(&entity.site) {
+            let has = |capability| site.capabilities.contain(capability);
+            allowed.retain(|action| {
+                let ways = ability::of_action(action, &entity.kind);
+                ways.is_empty() || ways.iter().copied().any(has)
+            });
+        }
+        allowed
+    }
 }
 
 impl Accepted {
@@ -271,7 +296,10 @@ impl Accepted {
     }
 }
 
-fn deed(entity: &Entity, action: &ResolvedAction) -> Result<Deed, BrokerError> {
+/// What the action means for the entity. What the client does not choose is what its site can do, as far as that is
+/// known.
+fn deed(entity: &Entity, action: &ResolvedAction, site: Option<&Description>) -> Result<Deed, BrokerError> {
+    let has = |capability| site.is_none_or(|site| site.capabilities.contain(capability));
     let text = |name: &str| action.parameters.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value);
     let method = text("method").and_then(Value::as_str);
     let id = &action.id;
@@ -295,10 +323,11 @@ fn deed(entity: &Entity, action: &ResolvedAction) -> Result<Deed, BrokerError> {
     } else if *id == SUSPEND {
         power(PowerAction::Suspend(match method {
             Some("hibernate") => SuspendMethod::Hibernate,
+            None if !has(Capability::Suspend) && has(Capability::Hibernate) => SuspendMethod::Hibernate,
             _ => SuspendMethod::Suspend,
         }))
     } else if *id == SAVE {
-        let method = if method == Some("deferred") { SaveMethod::Deferred } else { SaveMethod::Hot };
+        let method = save_method(method, entity.state == EntityState::Active, has);
         let wished = text("name").and_then(Value::as_str);
         let appliance = appliance(entity.id, wished)?;
         Ok(Deed::Save(SaveOrder { method, appliance, state: entity.state.as_str().to_owned() }))
@@ -321,6 +350,16 @@ fn deed(entity: &Entity, action: &ResolvedAction) -> Result<Deed, BrokerError> {
     } else {
         Err(BrokerError::Unimplemented("this action"))
     }
+}
+
+/// What the client does not choose, or what makes no difference to a machine that does not run, is what its site can.
+fn save_method(named: Option<&str>, is_running: bool, has: impl Fn(Capability) -> bool) -> SaveMethod {
+    let (wanted, other) = match named {
+        Some("deferred") => (SaveMethod::Deferred, SaveMethod::Hot),
+        _ => (SaveMethod::Hot, SaveMethod::Deferred),
+    };
+    let is_free = named.is_none() || !is_running;
+    if is_free && !has(ability::of_save(wanted)) && has(ability::of_save(other)) { other } else { wanted }
 }
 
 /// The appliance that a machine is saved as. Its name has to be unique for all projects, so the wish is only its
@@ -348,6 +387,19 @@ fn appliance(of: EntityId, wished: Option<&str>) -> Result<ApplianceDraft, Broke
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_saves_in_the_way_that_it_can() {
+        use SaveMethod::{Deferred, Hot};
+        let (any, none) = (|_| true, |_| false);
+        let only = |one: SaveMethod| move |capability| capability == ability::of_save(one);
+        assert_eq!((save_method(None, true, any), save_method(None, true, none)), (Hot, Hot));
+        assert_eq!(save_method(None, true, only(Deferred)), Deferred, "nobody has chosen");
+        assert_eq!(save_method(Some("hot"), true, only(Deferred)), Hot, "the client's word, which will be refused");
+        assert_eq!(save_method(Some("hot"), false, only(Deferred)), Deferred, "it does not run anyway");
+        assert_eq!(save_method(Some("deferred"), true, only(Hot)), Deferred);
+        assert_eq!(save_method(Some("deferred"), false, only(Hot)), Hot);
+    }
 
     #[test]
     fn saved_machines_have_names_of_their_own() {

@@ -13,7 +13,7 @@ use occi_schema::{
 };
 use uuid::Uuid;
 
-use super::BrokerError;
+use super::{BrokerError, model::DISK_SIZE};
 use crate::store::appliance::Offered;
 
 pub(super) const GIB: f64 = (1_u64 << 30) as f64;
@@ -79,7 +79,9 @@ pub fn machine(entity: &mut NewEntity, id: Uuid, offered: &Offered) -> Result<Ma
 pub fn size(attributes: &BTreeMap<AttributeName, Value>) -> Result<MachineSize, BrokerError> {
     let cores = number(attributes, &CORES)?;
     let memory = number(attributes, &MEMORY)?;
-    let disk = number(attributes, &EPHEMERAL_STORAGE_SIZE)?;
+    // Whoever chooses the disk's size does not mean the default one.
+    let chosen = attributes.keys().find(|name| name.as_str() == DISK_SIZE).unwrap_or(&EPHEMERAL_STORAGE_SIZE);
+    let disk = number(attributes, chosen)?;
     if cores.fract() != 0.0 || !(1.0..=4096.0).contains(&cores) {
         return Err(invalid(&CORES, "must be a whole number from 1 to 4096"));
     }
@@ -94,6 +96,18 @@ pub fn size(attributes: &BTreeMap<AttributeName, Value>) -> Result<MachineSize, 
         memory_mib: whole(memory * MIB_IN_GIB),
         disk_bytes: whole(disk * GIB) / 512 * 512,
     })
+}
+
+/// Lets the machine be of this size.
+pub fn set_size(spec: &mut MachineSpec, size: MachineSize) {
+    (spec.cores, spec.memory_mib, spec.disk_bytes) = (size.cores, size.memory_mib, size.disk_bytes);
+}
+
+/// Lets the compute say that it is of this size.
+pub fn show_size(attributes: &mut BTreeMap<AttributeName, Value>, size: MachineSize) {
+    attributes.insert(CORES.clone(), Value::Integer(size.cores.into()));
+    attributes.insert(MEMORY.clone(), Value::Float(size.memory_mib as f64 / MIB_IN_GIB));
+    attributes.insert(EPHEMERAL_STORAGE_SIZE.clone(), Value::Float(size.disk_bytes as f64 / GIB));
 }
 
 /// Checks attributes of a compute that exists and whose size stays as it is. Another host name is for people: a guest

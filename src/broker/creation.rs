@@ -9,7 +9,7 @@ use occi_schema::{
 };
 
 use super::{
-    Broker, BrokerError, compute, ip_reservation,
+    Broker, BrokerError, ability, compute, ip_reservation,
     link::{self, Wanted},
     model::Present,
     network, permission,
@@ -28,7 +28,7 @@ use crate::{
         reservation::Usage,
     },
 };
-use backend::IntentTag;
+use backend::{Capability, IntentTag};
 use uuid::Uuid;
 
 /// Most entities of one creation, links not counted.
@@ -113,7 +113,7 @@ impl Broker {
     pub fn check_room(&self) -> Result<(), BrokerError> {
         let dispatch = &self.inner.dispatch;
         let mut soonest: Option<QueueFull> = None;
-        for site in dispatch.sites().iter() {
+        for site in dispatch.sites().present().iter() {
             match dispatch.admit(&site.name, Operation::Create) {
                 Ok(()) => return Ok(()),
                 Err(full) if soonest.as_ref().is_none_or(|other| full.retry_after < other.retry_after) => {
@@ -138,7 +138,7 @@ impl Broker {
     ) -> Result<Acceptance, BrokerError> {
         let queued: Vec<_> = candidates.iter().map(Candidate::queued).collect();
         for (site, operation) in &queued {
-            self.inner.dispatch.admit(site, *operation)?;
+            self.admit(site, *operation)?;
         }
         let planner = self.planner(principal);
         let (project, user) = (principal.project, principal.user);
@@ -183,6 +183,7 @@ impl Broker {
         if new.links.len() > link::MOST {
             return Err(BrokerError::Invalid(format!("a resource may have {} links", link::MOST)));
         }
+        self.inner.models.check_carried(&new.mixins)?;
         let id = link::wanted_id(model, &new.kind, address.path, address.base_url)?;
         let wanted = new.links.clone();
         let mut resource = self.resource(principal, present, new, id.0).await?;
@@ -193,7 +194,8 @@ impl Broker {
         }
         let targets = links.iter().filter_map(|link| link.target.as_ref());
         let beside: Vec<_> = targets.map(|target| (target.site.clone(), target.kind.term().to_owned())).collect();
-        self.place(present, &mut resource, beside)?;
+        let wishes = links.iter().chain([&resource]).flat_map(ability::wishes_of).collect();
+        self.place(present, &mut resource, beside, wishes)?;
         for link in &mut links {
             link.entity.site.clone_from(&resource.entity.site);
         }
@@ -219,7 +221,9 @@ impl Broker {
             location: address.path,
             is_inline: false,
         };
-        self.link_candidate(principal, model, &source, wanted, address.base_url).await
+        let link = self.link_candidate(principal, model, &source, wanted, address.base_url).await?;
+        self.check_wishes(&source, ability::wishes_of(&link))?;
+        Ok(link)
     }
 
     /// The entity itself, at no site yet.
@@ -275,6 +279,7 @@ impl Broker {
         present: &Present,
         candidate: &mut Candidate,
         beside: Vec<(String, String)>,
+        wishes: Vec<Capability>,
     ) -> Result<(), BrokerError> {
         let zone = candidate.entity.mixins.iter().find(|mixin| present.model.depends_on(mixin, &AVAILABILITY_ZONE));
         let demand = match &candidate.order {
@@ -285,10 +290,26 @@ impl Broker {
             Order::SecurityGroup(_) => Demand::SecurityGroup,
             Order::Link(_) => return Ok(()),
         };
-        let place = Place { zone: zone.map(CategoryId::term), beside };
+        let place = Place { zone: zone.map(CategoryId::term), beside, wishes };
         let placement = placement::choose(self.inner.dispatch.sites(), &demand, &place)?;
         candidate.entity.placement = to_json(serde_json::to_value(&placement))?;
         candidate.entity.site = placement.site;
+        self.grant_size(candidate)
+    }
+
+    /// Where a site has only some sizes, the machine has what it gets, not what was asked: that is what counts for its
+    /// project, and what is shown.
+    fn grant_size(&self, candidate: &mut Candidate) -> Result<(), BrokerError> {
+        let Candidate { entity, order, .. } = candidate;
+        let Order::Machine(spec) = &mut *order else { return Ok(()) };
+        let wanted = placement::size_of(spec);
+        let Some(description) = self.description_of(&entity.site) else { return Ok(()) };
+        let granted = placement::granted(&description, wanted);
+        if granted != wanted {
+            compute::set_size(spec, granted);
+            compute::show_size(&mut entity.attributes, granted);
+            entity.specification = to_json(order.to_json())?;
+        }
         Ok(())
     }
 

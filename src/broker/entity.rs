@@ -7,7 +7,7 @@ use occi_schema::{
     well_known::{COMPUTE, RESOURCE_TPL, attribute},
 };
 
-use super::{Broker, BrokerError, Selected, link, model, permission};
+use super::{Broker, BrokerError, Selected, ability, link, model, permission};
 use crate::{
     dispatch,
     login::Principal,
@@ -165,13 +165,15 @@ impl Broker {
         let id = format!("urn:uuid:{}", entity.id);
         let target_kind = entity.attributes.get(&attribute::TARGET_KIND).and_then(Value::as_str);
         let target_kind = target_kind.and_then(|kind| kind.parse().ok());
-        let actions = self.applicable_actions(model, &entity);
+        let actions = self.possible_actions(model, &entity);
         let mut attributes = entity.attributes;
+        let is_lost = !entity.site.is_empty() && self.inner.dispatch.sites().get(&entity.site).is_none();
+        let state_message = if is_lost { Some(ability::not_configured(&entity.site)) } else { entity.state_message };
         attributes.insert(attribute::ID.clone(), Value::from(id.as_str()));
         // A child kind shows its parent's state too: it is the same state.
         for states in model.ancestry(&entity.kind).filter_map(|kind| kind.states.as_ref()) {
             attributes.insert(states.attribute.clone(), Value::from(entity.state.as_str()));
-            if let Some(message) = &entity.state_message
+            if let Some(message) = &state_message
                 && let Ok(name) = AttributeName::new(&format!("{}.message", states.attribute))
             {
                 attributes.insert(name, Value::from(message.as_str()));
@@ -182,6 +184,8 @@ impl Broker {
             attributes.remove(&attribute::EPHEMERAL_STORAGE_SIZE);
             attributes.remove(&attribute::EPHEMERAL_STORAGE_DEVICE);
         }
+        // What its appliance offers by now says nothing of the machine, which was made before.
+        attributes.retain(|name, _| name.as_str() != model::IMAGE_DIGEST);
         // A template that was withdrawn goes on to be shown: the machine is still made of it.
         let mut mixins = entity.mixins;
         if entity.kind == COMPUTE {

@@ -45,6 +45,9 @@ pub enum BrokerError {
     /// OCCI has it, this server does not.
     #[error("{0} is not implemented")]
     Unimplemented(&'static str),
+    /// OCCI and this server have it, the entity's site does not.
+    #[error("{0}")]
+    Incapable(String),
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] StoreError),

@@ -1,14 +1,17 @@
 //! WHAT may happen: one file per domain concept. Knows entities, sites and images, and neither HTTP nor a hypervisor.
 
+mod ability;
 mod action;
 mod compute;
 mod creation;
 mod entity;
 mod error;
 mod events;
+mod image;
 mod ip_reservation;
 mod link;
 mod listing;
+mod market;
 mod model;
 mod network;
 mod permission;
@@ -17,6 +20,8 @@ mod quota;
 mod readiness;
 mod repetition;
 mod security_group;
+mod site;
+mod site_mixin;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -62,9 +67,25 @@ struct Inner {
     legacy_json: bool,
     never_gone_for: Vec<String>,
     database_check: readiness::DatabaseCheck,
+    market: Option<market::Market>,
 }
 
 impl Broker {
+    /// This broker and those behind it, the nearest first, as they are told to others; nothing where this process has no
+    /// id.
+    pub fn brokers(&self) -> Option<String> {
+        let mut brokers = vec![crate::request::broker()?.to_string()];
+        for site in self.inner.dispatch.sites().present().iter() {
+            let Some(description) = site.description() else { continue };
+            for behind in &description.particulars.brokers {
+                if brokers.len() < backend::request::Trail::MOST && !brokers.contains(behind) {
+                    brokers.push(behind.clone());
+                }
+            }
+        }
+        Some(brokers.join(","))
+    }
+
     /// A broker over this store and these sites.
     ///
     /// # Errors
@@ -84,6 +105,7 @@ impl Broker {
             legacy_json,
             never_gone_for,
             database_check: readiness::DatabaseCheck::default(),
+            market: market::Market::new(&config.marketplace),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

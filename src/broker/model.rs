@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use marketplace::ApplianceVersion;
 use occi_schema::{
     AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType,
     Versions,
@@ -12,10 +13,10 @@ use occi_schema::{
     },
 };
 
-use super::{Broker, BrokerError, permission};
+use super::{Broker, BrokerError, permission, site_mixin};
 use crate::{
     config::{Config, SizeConfig},
-    dispatch::Sites,
+    dispatch::{PresentSites, Sites},
     login::Principal,
     store::{
         Cached, DbConnection, Topic,
@@ -28,6 +29,12 @@ use crate::{
 /// What OCCI has no word for: where a machine is and how to reach it.
 pub const ACCESS_SCHEME: &str = "http://schemas.tombolo.org/occi/infrastructure/compute#";
 const ACCESS_TERM: &str = "access";
+const DISK_TERM: &str = "disk";
+
+/// The size of a root disk, in GiB, where a client chooses it.
+pub const DISK_SIZE: &str = "org.tombolo.compute.disk.size";
+/// The digest of an appliance's image.
+pub const IMAGE_DIGEST: &str = "org.tombolo.image.digest";
 
 /// Attributes of the access mixin.
 pub const SITE: &str = "org.tombolo.compute.site";
@@ -35,12 +42,17 @@ pub const SSH_HOST: &str = "org.tombolo.compute.ssh.host";
 pub const SSH_PORT: &str = "org.tombolo.compute.ssh.port";
 pub const SSH_ANSWERS: &str = "org.tombolo.compute.ssh.answers";
 
-/// Makes models, and keeps them for as long as the catalogue stays the same.
+/// Makes models, and keeps them for as long as the catalogue and the sites stay the same.
 pub struct Models {
     base: Model,
+    sites: Sites,
+    sizes: Vec<Mixin>,
+    zone_scheme: String,
+    site_scheme: String,
     os_tpl_scheme: String,
     access: CategoryId,
-    present: Cached<Option<ProjectId>, Present>,
+    /// By the revision of the sites as well.
+    present: Cached<(u64, Option<ProjectId>), Present>,
 }
 
 /// How many projects' models are kept in memory.
@@ -78,31 +90,33 @@ impl Models {
         // There are sites here, and no regions of sites.
         base.remove_mixin(&REGION).map_err(internal)?;
         base.add_mixin(access_mixin(&access)?).map_err(internal)?;
+        base.add_mixin(disk_mixin()?).map_err(internal)?;
         let zone_scheme = format!("http://occi.{authority}/occi/infrastructure/availability_zone#");
-        for site in sites.iter() {
-            let zone = Mixin::template(
-                CategoryId::new(&zone_scheme, &site.name).map_err(internal)?,
-                format!("Site {}", site.name),
-                AVAILABILITY_ZONE.clone(),
-                COMPUTE.clone(),
-                format!("/mixin/availability_zone/{}/", site.name),
-            );
-            let applies = [&COMPUTE, &STORAGE, &NETWORK, &IP_RESERVATION, &SECURITY_GROUP];
-            let zone = Mixin { applies: applies.map(CategoryId::clone).to_vec(), ..zone };
-            base.add_mixin(zone).map_err(internal)?;
-        }
         let scheme = format!("http://occi.{authority}/occi/infrastructure/resource_tpl#");
+        let mut sizes = Vec::with_capacity(config.size.len());
+        let mut trial = base.clone();
         for size in &config.size {
             let refused = |error: &dyn std::fmt::Display| {
                 BrokerError::Invalid(format!("configured size {:?}: {error}", size.name))
             };
             let mixin = size_mixin(&scheme, size).map_err(|error| refused(&error))?;
-            base.add_mixin(mixin).map_err(|error| refused(&error))?;
+            trial.add_mixin(mixin.clone()).map_err(|error| refused(&error))?;
+            sizes.push(mixin);
         }
         let os_tpl_scheme = format!("http://occi.{authority}/occi/infrastructure/os_tpl#");
         CategoryId::new(&os_tpl_scheme, "x")
             .map_err(|error| BrokerError::Invalid(format!("[occi] authority = {authority:?}: {error}")))?;
-        Ok(Self { base, os_tpl_scheme, access, present: Cached::new(Topic::Catalogue, MOST_KEPT) })
+        let (site_scheme, sites) = (format!("http://occi.{authority}/occi/site#"), sites.clone());
+        Ok(Self {
+            base,
+            sites,
+            sizes,
+            zone_scheme,
+            site_scheme,
+            os_tpl_scheme,
+            access,
+            present: Cached::new(Topic::Catalogue, MOST_KEPT),
+        })
     }
 
     /// Whether deployed clients or the documents decide.
@@ -132,19 +146,77 @@ impl Models {
         offered.iter().find(|offered| own && offered.appliance.name().as_str() == template.term())
     }
 
-    fn with(&self, offered: &[Offered]) -> Result<Model, BrokerError> {
+    fn with(&self, sites: &PresentSites, offered: &[Offered]) -> Result<Model, BrokerError> {
         let mut model = self.base.clone();
+        for site in sites.iter() {
+            model.add_mixin(self.zone_mixin(&site.name)?).map_err(internal)?;
+        }
+        for size in &self.sizes {
+            model.add_mixin(size.clone()).map_err(internal)?;
+        }
         for offered in offered {
             let appliance = &offered.appliance;
             let mixin = self.template_mixin(appliance.name().as_str(), appliance.title())?;
+            let mixin = Mixin { attributes: vec![digest_of(&offered.version)?], ..mixin };
             model.add_mixin(mixin).map_err(internal)?;
         }
         Ok(model)
     }
 
-    fn read(&self, connection: &mut DbConnection, project: Option<ProjectId>) -> Result<Present, BrokerError> {
+    /// The zone that is a site.
+    fn zone_mixin(&self, site: &str) -> Result<Mixin, BrokerError> {
+        let zone = Mixin::template(
+            CategoryId::new(&self.zone_scheme, site).map_err(internal)?,
+            format!("Site {site}"),
+            AVAILABILITY_ZONE.clone(),
+            COMPUTE.clone(),
+            format!("/mixin/availability_zone/{site}/"),
+        );
+        let applies = [&COMPUTE, &STORAGE, &NETWORK, &IP_RESERVATION, &SECURITY_GROUP];
+        Ok(Mixin { applies: applies.map(CategoryId::clone).to_vec(), ..zone })
+    }
+
+    /// The scheme of what is said of sites.
+    pub fn site_scheme(&self) -> &str {
+        &self.site_scheme
+    }
+
+    /// Refuses what says what a site is: it is read, and nothing that is made carries it.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`], naming the zone that is meant.
+    pub fn check_carried(&self, mixins: &[CategoryId]) -> Result<(), BrokerError> {
+        match mixins.iter().find(|mixin| mixin.scheme() == self.site_scheme) {
+            Some(mixin) => Err(BrokerError::Invalid(format!(
+                "{mixin} says what the site is and is nothing to carry; ask for the zone {}{}",
+                self.zone_scheme,
+                mixin.term()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The scheme of sites as zones.
+    pub fn zone_scheme(&self) -> &str {
+        &self.zone_scheme
+    }
+
+    fn read(
+        &self,
+        connection: &mut DbConnection,
+        sites: &PresentSites,
+        project: Option<ProjectId>,
+    ) -> Result<Present, BrokerError> {
         let offered = appliance::offered(connection, project)?;
-        let mut model = self.with(&offered)?;
+        let mut model = self.with(sites, &offered)?;
+        if project.is_some() {
+            // What is said of sites is for those who may use them.
+            for site in sites.iter() {
+                let Some(description) = site.description() else { continue };
+                let mixin = site_mixin::of(&self.site_scheme, &site.name, &description)?;
+                model.add_mixin(mixin).map_err(internal)?;
+            }
+        }
         let mut own = Vec::new();
         let mixins = project.map(|project| user_mixin::list(connection, project)).transpose()?;
         for mixin in mixins.unwrap_or_default() {
@@ -180,10 +252,34 @@ impl Broker {
 
     async fn present_in(&self, project: Option<ProjectId>) -> Result<Present, BrokerError> {
         let inner = Arc::clone(&self.inner);
-        let read = move |connection: &mut DbConnection| inner.models.read(connection, project);
-        let present = self.inner.models.present.get(&self.inner.db, project, read).await?;
+        let sites = self.inner.models.sites.present();
+        let key = (sites.revision(), project);
+        let read = move |connection: &mut DbConnection| inner.models.read(connection, &sites, project);
+        let present = self.inner.models.present.get(&self.inner.db, key, read).await?;
         Ok(Present::clone(&present))
     }
+}
+
+/// What an appliance's newest version holds, so that another broker finds the image that it has too.
+fn digest_of(version: &ApplianceVersion) -> Result<AttributeDefinition, BrokerError> {
+    let name = AttributeName::new(IMAGE_DIGEST).map_err(internal)?;
+    Ok(AttributeDefinition::new(name, ValueType::TEXT)
+        .immutable()
+        .with_default(Value::from(version.image().to_string()))
+        .described("The digest of what a guest sees of the image."))
+}
+
+/// What OCCI has no word for: a root disk of any size, whatever the template.
+fn disk_mixin() -> Result<Mixin, BrokerError> {
+    let id = CategoryId::new(ACCESS_SCHEME, DISK_TERM).map_err(internal)?;
+    let name = AttributeName::new(DISK_SIZE).map_err(internal)?;
+    let size = AttributeDefinition::new(name, ValueType::FLOAT).described("Least size of the root disk. Unit: GiB.");
+    Ok(Mixin {
+        title: Some("A root disk of a size of choice".into()),
+        applies: vec![COMPUTE.clone()],
+        attributes: vec![AttributeDefinition { unit: Some("GiB".into()), ..size }],
+        ..Mixin::tag(id, "/mixin/disk/")
+    })
 }
 
 fn access_mixin(id: &CategoryId) -> Result<Mixin, BrokerError> {
@@ -241,6 +337,6 @@ fn size_mixin(scheme: &str, size: &SizeConfig) -> Result<Mixin, Box<dyn std::err
     })
 }
 
-fn internal(error: impl std::fmt::Display) -> BrokerError {
+pub(super) fn internal(error: impl std::fmt::Display) -> BrokerError {
     BrokerError::Internal(error.to_string())
 }

@@ -1,9 +1,9 @@
 //! Which site a machine goes to, and why not to the others.
 
-use backend::{Description, MachineSpec};
+use backend::{Capability, Description, MachineSize, MachineSpec};
 use serde::{Deserialize, Serialize};
 
-use super::BrokerError;
+use super::{BrokerError, ability};
 use crate::dispatch::{Site, SiteView, Sites};
 
 /// Seconds after which a site that is away may be back.
@@ -84,13 +84,15 @@ impl Demand<'_> {
     }
 }
 
-/// Where the client wants it.
+/// Where the client wants it, and what has to be possible there.
 #[derive(Debug, Default)]
 pub struct Place<'a> {
     /// The availability zone that it names.
     pub zone: Option<&'a str>,
     /// Sites of what it is to be linked with, and what that is.
     pub beside: Vec<(String, String)>,
+    /// What the client wishes for that not every site can grant.
+    pub wishes: Vec<Capability>,
 }
 
 /// Chooses the first site, in the order of names, that meets every requirement; one of them is the zone, if the request
@@ -99,10 +101,11 @@ pub struct Place<'a> {
 /// # Errors
 /// [`BrokerError::Invalid`] when no site can ever meet them, [`BrokerError::Unavailable`] when one may later.
 pub fn choose(sites: &Sites, demand: &Demand<'_>, place: &Place<'_>) -> Result<Placement, BrokerError> {
-    let candidates: Vec<Candidate> = sites
+    let present = sites.present();
+    let candidates: Vec<Candidate> = present
         .iter()
         .map(|site| {
-            let mut requirements = examine(site, demand);
+            let mut requirements = examine(site, demand, &place.wishes);
             requirements.extend(place.zone.map(|zone| in_zone(&site.name, zone)));
             requirements.extend(place.beside.iter().map(|(other, what)| beside(&site.name, other, what)));
             Candidate { site: site.name.clone(), requirements }
@@ -138,12 +141,22 @@ fn beside(site: &str, other: &str, what: &str) -> Requirement {
     }
 }
 
-fn examine(site: &Site, demand: &Demand<'_>) -> Vec<Requirement> {
+fn examine(site: &Site, demand: &Demand<'_>, wishes: &[Capability]) -> Vec<Requirement> {
     match site.view() {
         SiteView::Unknown => vec![away("it has not been asked yet")],
         SiteView::Unreachable(reason) => vec![away(&reason)],
-        SiteView::Reachable(description) => compare(site, &description, demand),
+        SiteView::Reachable(description) => {
+            let mut requirements = compare(site, &description, demand);
+            requirements.extend(wishes.iter().map(|wish| able(&site.name, &description, *wish)));
+            requirements
+        }
     }
+}
+
+fn able(site: &str, description: &Description, wish: Capability) -> Requirement {
+    let met = description.capabilities.contain(wish);
+    let reason = if met { format!("it can {wish}") } else { ability::cannot(site, description, wish) };
+    Requirement { name: "capability".into(), met, passing: false, reason }
 }
 
 fn away(reason: &str) -> Requirement {
@@ -180,7 +193,7 @@ fn bound(name: &str, asked: u64, most: u64, unit: &str) -> Requirement {
 
 fn compare_machine(description: &Description, spec: &MachineSpec) -> Vec<Requirement> {
     let limits = description.limits;
-    vec![
+    let mut requirements = vec![
         Requirement {
             name: "working".into(),
             met: description.obstacle.is_none(),
@@ -196,7 +209,46 @@ fn compare_machine(description: &Description, spec: &MachineSpec) -> Vec<Require
         bound("cores", spec.cores.into(), limits.cores.into(), ""),
         bound("memory", spec.memory_mib, limits.memory_mib, " MiB"),
         bound("disk", spec.disk_bytes >> 20, limits.disk_bytes >> 20, " MiB"),
-    ]
+    ];
+    if !description.sizes.is_empty() {
+        requirements.push(offered(description, size_of(spec)));
+    }
+    requirements
+}
+
+/// How large the machine is to be.
+pub fn size_of(spec: &MachineSpec) -> MachineSize {
+    MachineSize { cores: spec.cores, memory_mib: spec.memory_mib, disk_bytes: spec.disk_bytes }
+}
+
+fn offered(description: &Description, wanted: MachineSize) -> Requirement {
+    let offer = description.offer_for(wanted);
+    let asked = format!("{} cores, {} MiB, {} MiB of disk", wanted.cores, wanted.memory_mib, wanted.disk_bytes >> 20);
+    let reason = match offer {
+        Some(offer) => format!("size {} holds {asked}", offer.name),
+        None => format!("none of its {} sizes holds {asked}", description.sizes.len()),
+    };
+    Requirement { name: "size".into(), met: offer.is_some(), passing: false, reason }
+}
+
+/// The size that a machine of the wanted size gets where there are only some: at least as large, in everything.
+pub fn granted(description: &Description, wanted: MachineSize) -> MachineSize {
+    description.offer_for(wanted).map_or(wanted, |offer| MachineSize {
+        // An offer without a disk of its own takes any.
+        disk_bytes: offer.size.disk_bytes.max(wanted.disk_bytes),
+        ..offer.size
+    })
+}
+
+/// As [`granted`], at the site where the machine is.
+///
+/// # Errors
+/// [`BrokerError::Invalid`]: the site has no size that holds it.
+pub fn granted_at(site: &str, description: &Description, wanted: MachineSize) -> Result<MachineSize, BrokerError> {
+    if !description.sizes.is_empty() && description.offer_for(wanted).is_none() {
+        return Err(BrokerError::Invalid(format!("site {site}: {}", offered(description, wanted).reason)));
+    }
+    Ok(granted(description, wanted))
 }
 
 #[cfg(test)]
@@ -240,7 +292,7 @@ mod tests {
 
     async fn sites(given: Vec<(&str, Simulator)>) -> Sites {
         let sites = Sites::new(given.into_iter().map(|(name, backend)| Site::new(name, Arc::new(backend))));
-        for site in sites.iter() {
+        for site in sites.present().iter() {
             site.look().await;
         }
         sites
@@ -298,12 +350,51 @@ mod tests {
     async fn what_is_linked_is_at_one_site() {
         let sites = sites(vec![("a", simulator(4096)), ("b", simulator(4096))]).await;
         let beside = |sites: &[&str]| Place {
-            zone: None,
             beside: sites.iter().map(|site| ((*site).to_owned(), "network".to_owned())).collect(),
+            ..Place::default()
         };
         assert_eq!(choose(&sites, &Demand::Machine(&spec(64)), &beside(&["b"])).unwrap().site, "b");
         let error = choose(&sites, &Demand::Machine(&spec(64)), &beside(&["a", "b"])).unwrap_err();
         assert!(error.to_string().contains("the network that it is linked with is at site b"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_wish_is_granted_where_it_can_be() {
+        let mut limited = Behaviour::default();
+        let capabilities = limited.description.capabilities.clone();
+        limited.description.capabilities = capabilities.without(&[Capability::VlanOfChoice]);
+        let sites = sites(vec![("a", Simulator::new(limited)), ("b", simulator(64))]).await;
+        let wishing = |zone| Place { zone, wishes: vec![Capability::VlanOfChoice], ..Place::default() };
+        let placement = choose(&sites, &Demand::Network, &wishing(None)).unwrap();
+        let reason = "site a (simulator) cannot give a network a VLAN of choice";
+        assert_eq!(placement.site, "b");
+        assert!(placement.candidates[0].requirements.iter().any(|requirement| requirement.reason == reason));
+        let error = choose(&sites, &Demand::Network, &wishing(Some("a"))).unwrap_err();
+        assert!(matches!(&error, BrokerError::Invalid(words) if words.contains(reason)), "{error}");
+        assert_eq!(choose(&sites, &Demand::Network, &Place::default()).unwrap().site, "a");
+    }
+
+    #[tokio::test]
+    async fn where_sizes_are_fixed_one_has_to_hold_the_machine() {
+        let offer = |name: &str, cores, memory_mib, disk_bytes| backend::SizeOffer {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            size: MachineSize { cores, memory_mib, disk_bytes },
+        };
+        let mut fixed = Behaviour::default();
+        fixed.description.sizes = vec![offer("large", 4, 4096, 1 << 34), offer("small", 1, 512, 0)];
+        let description = fixed.description.clone();
+        let sites = sites(vec![("a", Simulator::new(fixed)), ("b", simulator(1 << 20))]).await;
+        let chosen = |memory| choose(&sites, &Demand::Machine(&spec(memory)), &Place::default()).unwrap();
+        assert_eq!((chosen(512).site, chosen(600).site, chosen(5000).site), ("a".into(), "a".into(), "b".into()));
+        let words = chosen(5000).candidates[0].obstacles();
+        assert!(words.contains("none of its 2 sizes holds 1 cores, 5000 MiB"), "{words}");
+        assert_eq!(
+            granted(&description, size_of(&spec(600))),
+            MachineSize { cores: 4, memory_mib: 4096, disk_bytes: 1 << 34 }
+        );
+        let small = granted(&description, size_of(&spec(64)));
+        assert_eq!((small.memory_mib, small.disk_bytes), (512, 1 << 20), "the disk is as large as it is wanted");
     }
 
     #[tokio::test]

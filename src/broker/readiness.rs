@@ -28,8 +28,9 @@ impl Broker {
     /// Whether requests can be served.
     pub async fn readiness(&self) -> Readiness {
         let obstacles = self.inner.database_check.outcome(&self.inner.db).await.err().into_iter().collect();
-        let sites = self.inner.dispatch.sites().iter();
-        let away = sites.filter(|site| matches!(site.view(), SiteView::Unreachable(_))).map(|site| site.name.clone());
+        let present = self.inner.dispatch.sites().present();
+        let away =
+            present.iter().filter(|site| matches!(site.view(), SiteView::Unreachable(_))).map(|site| site.name.clone());
         Readiness { obstacles, away: away.collect() }
     }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use backend::Capability;
 use occi_schema::{
     AttributeName, CategoryId, CurrentEntity, EntityRequest, EntityUpdate, Model, Value,
     well_known::{
-        AVAILABILITY_ZONE, COMPUTE, IP_NETWORK, IP_RESERVATION, NETWORK, OS_TPL, SECURITY_GROUP, STORAGE,
+        AVAILABILITY_ZONE, COMPUTE, IP_NETWORK, IP_RESERVATION, NETWORK, NETWORK_INTERFACE, OS_TPL, SECURITY_GROUP,
+        STORAGE,
         attribute::{
             CORES, EPHEMERAL_STORAGE_SIZE, INTERFACE_ADDRESS, INTERFACE_MAC, MEMORY, RESERVED_ADDRESS,
             STORAGE_LINK_DEVICE, STORAGE_SIZE, SUMMARY, TITLE,
@@ -15,11 +17,11 @@ use occi_schema::{
 };
 
 use super::{
-    Broker, BrokerError, Shown, compute,
+    Broker, BrokerError, Shown, ability, compute,
     creation::{self, Candidate},
     link::{self, Wanted},
-    model::Present,
-    network, permission, quota, security_group, storage,
+    model::{DISK_SIZE, Present},
+    network, permission, placement, quota, security_group, storage,
 };
 use crate::{
     dispatch::{self, Before, Change, Order, Planner, policy::Operation},
@@ -155,9 +157,17 @@ impl Broker {
             links.push(self.link_candidate(principal, &present.model, &entity, wanted, base_url).await?);
         }
         check_mixins(&present.model, &update)?;
+        self.inner.models.check_carried(&update.mixins_added)?;
         update.attributes.keys().try_for_each(|name| check_attribute(&entity.kind, name))?;
-        let (mixins, attributes) = apply(&entity, update);
-        let change = change(&entity, &attributes)?;
+        let (mixins, mut attributes) = apply(&entity, update);
+        let mut change = change(&entity, &attributes)?;
+        if let Some((change, order)) = &mut change {
+            self.check_change(&entity, change, order)?;
+            self.grant_resize(&entity, &mut attributes, change, order)?;
+        }
+        for link in &links {
+            self.check_wishes(&entity, ability::wishes_of(link))?;
+        }
         if change.is_some() && entity.backend_id.is_none() {
             let (kind, id) = (entity.kind.term(), entity.id);
             return Err(BrokerError::Conflict(format!("{kind} {id} is not made yet; try again when it is")));
@@ -165,11 +175,47 @@ impl Broker {
         Ok(Described { entity, mixins, attributes, change, links })
     }
 
+    /// Whether the entity's site can do this.
+    fn check_change(&self, entity: &Entity, change: &Change, order: &Order) -> Result<(), BrokerError> {
+        self.check_ability(entity, ability::of_change(change, entity))?;
+        let before = Order::of(entity).map_err(BrokerError::Internal)?;
+        let is_wished = |is_wished: bool, capability| is_wished.then_some(capability);
+        let wishes = match (&before, order) {
+            (Order::Network(before), Order::Network(now)) => {
+                [is_wished(now.vlan.is_some() && now.vlan != before.vlan, Capability::VlanOfChoice), None]
+            }
+            (Order::Link(before), Order::Link(now)) if entity.kind == NETWORK_INTERFACE => [
+                is_wished(now.mac.is_some() && now.mac != before.mac, Capability::MacOfChoice),
+                is_wished(now.address.is_some() && now.address != before.address, Capability::AddressOfChoice),
+            ],
+            _ => [None, None],
+        };
+        self.check_wishes(entity, wishes.into_iter().flatten())
+    }
+
+    /// Where a site has only some sizes, the machine becomes as large as the one that holds what is asked.
+    fn grant_resize(
+        &self,
+        entity: &Entity,
+        attributes: &mut BTreeMap<AttributeName, Value>,
+        change: &mut Change,
+        order: &mut Order,
+    ) -> Result<(), BrokerError> {
+        let (Change::MachineSize(size), Order::Machine(spec)) = (change, order) else { return Ok(()) };
+        let Some(description) = self.description_of(&entity.site) else { return Ok(()) };
+        *size = placement::granted_at(&entity.site, &description, *size)?;
+        compute::set_size(spec, *size);
+        if !description.sizes.is_empty() {
+            compute::show_size(attributes, *size);
+        }
+        Ok(())
+    }
+
     /// Writes all updates in one transaction, if nobody else has written meanwhile.
     async fn carry_out(&self, principal: &Principal, updates: Vec<Described>) -> Result<(), BrokerError> {
         let queued: Vec<_> = updates.iter().flat_map(Described::queued).collect();
         for (site, operation) in &queued {
-            self.inner.dispatch.admit(site, *operation)?;
+            self.admit(site, *operation)?;
         }
         let planner = self.planner(principal);
         let write = move |connection: &mut DbConnection| {
@@ -274,9 +320,14 @@ fn change(
     attributes: &BTreeMap<AttributeName, Value>,
 ) -> Result<Option<(Change, Order)>, BrokerError> {
     let differs = |name: &AttributeName| entity.attributes.get(name) != attributes.get(name);
+    let chosen_disk = |attributes: &BTreeMap<AttributeName, Value>| {
+        attributes.iter().find(|(name, _)| name.as_str() == DISK_SIZE).map(|(_, size)| size.clone())
+    };
+    let is_resized = [&CORES, &MEMORY, &EPHEMERAL_STORAGE_SIZE].into_iter().any(differs)
+        || chosen_disk(&entity.attributes) != chosen_disk(attributes);
     let order = Order::of(entity).map_err(BrokerError::Internal)?;
     Ok(match order {
-        Order::Machine(mut spec) if [&CORES, &MEMORY, &EPHEMERAL_STORAGE_SIZE].iter().any(|name| differs(name)) => {
+        Order::Machine(mut spec) if is_resized => {
             let mut size = compute::size(attributes)?;
             // A disk does not shrink; a smaller template promises "at least" its size (GFD.222 section 5.2).
             size.disk_bytes = size.disk_bytes.max(spec.disk_bytes);
@@ -284,7 +335,7 @@ fn change(
                 let (id, state) = (entity.id, entity.state.as_str());
                 return Err(BrokerError::Conflict(format!("compute {id} is {state} and cannot be resized now")));
             }
-            (spec.cores, spec.memory_mib, spec.disk_bytes) = (size.cores, size.memory_mib, size.disk_bytes);
+            compute::set_size(&mut spec, size);
             Some((Change::MachineSize(size), Order::Machine(spec)))
         }
         Order::Volume(mut spec) if differs(&STORAGE_SIZE) => {

@@ -13,6 +13,7 @@ use marketplace::{
 };
 
 use super::{
+    catalog_import::{ImportArgs, import as import_from_marketplace},
     data_dir,
     image::{
         progress,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    store::{self, Timestamp},
+    store::{self, Db, Timestamp},
 };
 
 const MIB: u64 = 1 << 20;
@@ -35,6 +36,11 @@ pub enum CatalogCommand {
 The image is stored once, by the digest of what a guest sees, whatever format it came in. From then on clients find \
 the appliance in the query interface as a mixin below os_tpl, and new machines get its newest version.")]
     Publish(PublishArgs),
+    /// Import an appliance from a marketplace in OpenNebula's format, or list what it has
+    #[command(after_help = "\
+Nothing is fetched from this host or from private networks unless --allow-private or [marketplace] import_from says so. \
+What comes must have the checksum that the marketplace tells, and no larger disk than it says.")]
+    Import(ImportArgs),
     /// List what is offered
     List {
         /// Print JSON
@@ -84,6 +90,7 @@ pub struct PublishArgs {
 pub async fn run(config: &Config, command: CatalogCommand) -> anyhow::Result<()> {
     match command {
         CatalogCommand::Publish(args) => publish(config, args).await,
+        CatalogCommand::Import(args) => import_from_marketplace(config, args).await,
         CatalogCommand::List { json } => list(config, json).await,
         CatalogCommand::Withdraw { name, label } => withdraw(config, name, label).await,
     }
@@ -98,8 +105,7 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
         publisher: args.publisher,
     })
     .with_context(|| format!("cannot publish {:?}", args.name))?;
-    let now = Timestamp::now();
-    let label = args.label.unwrap_or_else(|| now.to_string().replace(':', ""));
+    let label = args.label.unwrap_or_else(|| Timestamp::now().to_string().replace(':', ""));
     let db = data_dir::open_store(config).await?;
     let image_dir = config.image_dir();
     let (file, source) = (args.file.clone(), args.source);
@@ -107,36 +113,65 @@ async fn publish(config: &Config, args: PublishArgs) -> anyhow::Result<()> {
     let stored = tokio::task::spawn_blocking(move || import(&image_dir, &file, &source, &cancelled))
         .await?
         .with_context(|| format!("cannot publish {}", args.file.display()))?;
+    let publication = Publication { label, architecture: Architecture::X86_64, memory_mib: args.memory };
+    publish_stored(&db, &appliance, &publication, &stored).await?;
+    report(&appliance, &publication, &stored, args.json)
+}
+
+/// What is said of a version besides its image.
+pub struct Publication {
+    pub label: String,
+    pub architecture: Architecture,
+    pub memory_mib: u64,
+}
+
+/// Offers a stored image to everybody, as a version of the appliance.
+pub async fn publish_stored(
+    db: &Db,
+    appliance: &Appliance,
+    publication: &Publication,
+    stored: &StoredImage,
+) -> anyhow::Result<()> {
+    let Publication { label, architecture, memory_mib } = publication;
     let version = ApplianceVersion::try_from(VersionDraft {
         label: label.clone(),
         image: stored.digest,
         image_bytes: stored.size,
         requirements: Requirements {
-            architecture: Architecture::X86_64,
+            architecture: *architecture,
             cores: 1,
-            memory_mib: args.memory,
+            memory_mib: *memory_mib,
             disk_bytes: stored.size,
         },
-        published_at: PublicationTime(now.0),
+        published_at: PublicationTime(Timestamp::now().0),
         withdrawn: false,
     })?;
-    let shown = appliance.clone();
-    let published = db.write(move |connection| store::appliance::publish(connection, &appliance, &version)).await;
+    let published = appliance.clone();
+    let published = db.write(move |connection| store::appliance::publish(connection, &published, &version)).await;
     match published {
-        Ok(()) => {}
         Err(error) if error.is_duplicate() => {
-            bail!("{} has a version {label} already; choose another --label", shown.name());
+            bail!("{} has a version {label} already; choose another --label", appliance.name());
         }
-        Err(error) => return Err(error.into()),
+        published => Ok(published?),
     }
-    if args.json {
+}
+
+/// Says what was published.
+pub fn report(
+    appliance: &Appliance,
+    publication: &Publication,
+    stored: &StoredImage,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (name, label) = (appliance.name(), &publication.label);
+    if json {
         return print_json(&serde_json::json!({
-            "name": shown.name(), "label": label, "image": stored.digest, "bytes": stored.size,
+            "name": name, "label": label, "image": stored.digest, "bytes": stored.size,
             "stored_bytes": stored.stored_bytes,
         }));
     }
     let (disk, kept) = (stored.size.div_ceil(MIB), stored.stored_bytes.div_ceil(MIB));
-    println!("published {} {label}: a disk of {disk} MiB, {kept} MiB stored, image {}", shown.name(), stored.digest);
+    println!("published {name} {label}: a disk of {disk} MiB, {kept} MiB stored, image {}", stored.digest);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use image_store::ImageStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::{data_dir, node};
 use crate::{
     broker::Broker,
-    config::{AdapterConfig, Config, SiteConfig},
-    dispatch::{Dispatch, Sites},
+    config::{Config, SiteDeclaration, SiteSource},
+    dispatch::{Dispatch, Sites, reload},
     http::{self, Addresses, Doors, Entrance, Rooms},
     login::{self, gate::Gate, provider::Providers, secret::Secret},
-    measured,
+    measured, request,
+    shelf::Shelf,
     store::{self, Db},
 };
 
@@ -52,6 +53,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         db.write(store::replica::forget_all).await?;
     }
     let secret = Secret::load_or_create(&config.key_file())?;
+    request::be_broker(secret.broker_id());
     let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
     let providers = Providers::new(&config.login.provider, public_url, &secret)?;
     let is_open_to_all = !config.listen.ip().is_loopback();
@@ -73,22 +75,26 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     let mut embedded_node = None;
-    if config.site.is_empty() {
+    let mut source = config.site_source();
+    if source.read()?.is_empty() {
         embedded_node = Some(node::start_embedded(&config, &shutdown).await?);
-        let adapter = AdapterConfig::NodeSocket { socket: config.node_socket() };
-        config.site.push(SiteConfig { name: "local".into(), adapter, sighting_seconds: None });
+        source = source.with(SiteDeclaration::local_node("local", &config.node_socket()));
     }
-    let sites = Sites::connect(&config.site).map_err(|reason| anyhow!(reason))?;
+    let sites = first_sites(&source)?;
+    tokio::spawn(reload::keep_up(&sites, source, &shutdown)?);
     // A site that is away keeps nobody waiting; it is looked at again soon.
-    let looks = sites.iter().map(|site| tokio::time::timeout(FIRST_LOOK, site.look()));
+    let present = sites.present();
+    let looks = present.iter().map(|site| tokio::time::timeout(FIRST_LOOK, site.look()));
     futures_util::future::join_all(looks).await;
     tracing::debug!(policy = %config.policy().text(), "what sites are given at once");
-    let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
+    let shelf = Shelf::new(images, secret.clone(), &config).ending_with(&shutdown);
+    let dispatch = Dispatch::new(&db, sites, shelf, config.policy(), config.trial());
     let dispatching = dispatch.run(&db, &shutdown);
     tokio::spawn(db.event_bell().clone().attend(db.clone(), shutdown.clone()));
     let gate = Gate::with_providers(db.clone(), secret.clone(), providers.clone(), config.login.rules());
     let doors = Doors::new(db.clone(), providers, secret, config.login.clone());
     let broker = Broker::new(db.clone(), dispatch, &config)?;
+    tokio::spawn(broker.clone().prepare_market());
     tokio::spawn(measured::keep_up(figures.clone(), shutdown.clone()));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let rooms = Rooms { broker, gate, doors, figures: http::Figures::new(figures, &config.metrics) };
@@ -117,6 +123,18 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         node.await??;
     }
     served.context("the HTTP server ended")
+}
+
+/// The sites as they are written down. A mistake in tombolo.toml ends the start, as any other mistake there; a wrong
+/// file in the directory of sites costs its own site alone.
+fn first_sites(source: &SiteSource) -> anyhow::Result<Sites> {
+    let sites = Sites::default();
+    let exchange = reload::reload(&sites, source)?;
+    for refused in &exchange.refused {
+        anyhow::ensure!(refused.origin.is_some() && !source.is_main(refused.origin.as_deref()), "{refused}");
+    }
+    reload::tell(&exchange, false);
+    Ok(sites)
 }
 
 /// Lets in who sits at the terminal, as long as nobody can sign in otherwise. The link is for their eyes: where the output

@@ -1,10 +1,13 @@
 //! tombolo.toml, `TOMBOLO_*` and defaults that work with no file.
 
 mod http;
+mod images;
 mod login;
 mod node;
 mod occi;
+mod secret;
 mod site;
+mod sites;
 mod user;
 
 use std::{
@@ -18,10 +21,12 @@ use thiserror::Error;
 
 pub use self::{
     http::{HttpConfig, Network, TlsConfig, is_host},
+    images::{ImagesConfig, MarketplaceConfig, host_of},
     login::{LoginConfig, Registration},
     node::{AcceleratorConfig, NodeConfig},
     occi::OcciConfig,
-    site::{AdapterConfig, SiteConfig},
+    site::{AdapterConfig, RefusedSite, SimulatorOptions, SiteConfig, SiteDeclaration},
+    sites::{DeclaredSites, SiteSource},
     user::{computer, has_program, has_screen, user_config_dir},
 };
 
@@ -46,6 +51,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// By what this server speaks TLS itself.
     pub tls: TlsConfig,
+    /// How backends fetch images from here.
+    pub images: ImagesConfig,
+    /// Marketplaces in the format of OpenNebula.
+    pub marketplace: MarketplaceConfig,
     /// The OCCI door.
     pub occi: OcciConfig,
     /// Who gets in.
@@ -56,8 +65,12 @@ pub struct Config {
     pub node: NodeConfig,
     /// Sizes beside the standard ones.
     pub size: Vec<SizeConfig>,
-    /// The sites; when there is none, this host is one, named `local`.
-    pub site: Vec<SiteConfig>,
+    /// The sites; when there is none, here or in `sites_dir`, this host is one, named `local`.
+    pub site: Vec<SiteDeclaration>,
+    /// A directory with one site per file; `sites.d` beside the configuration file when empty, and named from there.
+    pub sites_dir: PathBuf,
+    #[serde(skip)]
+    file: Option<PathBuf>,
     /// The log.
     pub log: LogConfig,
     /// Figures about this process, for Prometheus.
@@ -173,12 +186,16 @@ impl Default for Config {
             image_dir: PathBuf::new(),
             http: HttpConfig::default(),
             tls: TlsConfig::default(),
+            images: ImagesConfig::default(),
+            marketplace: MarketplaceConfig::default(),
             occi: OcciConfig::default(),
             login: LoginConfig::default(),
             dispatch: DispatchConfig::default(),
             node: NodeConfig::default(),
             size: Vec::new(),
             site: Vec::new(),
+            sites_dir: PathBuf::new(),
+            file: None,
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
         }
@@ -209,7 +226,11 @@ impl ConfigArgs {
     /// The file is unreadable or wrong.
     pub fn load(&self) -> Result<Config, ConfigError> {
         let mut config = match &self.config {
-            Some(path) => Config::read(path)?,
+            Some(path) => {
+                let file = std::path::absolute(path)
+                    .map_err(|reason| ConfigError::Unreadable { path: path.clone(), reason })?;
+                Config { file: Some(file), ..Config::read(path)? }
+            }
             None => Config::default(),
         };
         if let Some(data_dir) = &self.data_dir {
@@ -241,25 +262,25 @@ impl Config {
             return Err(malformed("longer than 1 MiB".into()));
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        toml::from_str(&text).map_err(|error| malformed(error.to_string()))
+        toml::from_str(&text).map_err(|error| malformed(sites::mistake(&text, &error)))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let unusable = |reason: String| Err(ConfigError::Unusable(reason));
-        let mut names = BTreeSet::new();
+        let mut own = BTreeSet::new();
         for site in &self.site {
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if site.name.is_empty() || site.name.len() > 63 || !site.name.chars().all(plain) {
-                return unusable(format!("site name {:?} must be 1 to 63 of a-z 0-9 -", site.name));
-            }
-            if !names.insert(&site.name) {
+            site::check_name(&site.name).map_err(ConfigError::Unusable)?;
+            if !own.insert(&site.name) {
                 return unusable(format!("two sites are named {}", site.name));
             }
         }
-        // Without sites in the file, this host is one, named `local`.
+        let declared = self.site_source().read()?;
+        let names = declared.names();
+        // Without any site written down, this host is one, named `local`.
         let unknown =
             |site: &&str| !names.iter().any(|name| name.as_str() == *site) && (*site != "local" || !names.is_empty());
-        if let Some(site) = self.dispatch.policy.sites().into_iter().find(unknown) {
+        let mut named = self.dispatch.policy.sites().into_iter();
+        if let Some(site) = named.find(|site| declared.unreadable.is_none() && unknown(site)) {
             return unusable(format!(
                 "[dispatch] policy: there is no site {site}; correct the name after @, or remove the line"
             ));
@@ -288,7 +309,9 @@ impl Config {
         {
             return unusable("[metrics] token must be 16 to 256 printable characters without blanks".into());
         }
-        if let Some(mistake) = self.http.mistake().or_else(|| self.tls.mistake()) {
+        let mistake = self.http.mistake().or_else(|| self.tls.mistake());
+        let mistake = mistake.or_else(|| self.images.mistake()).or_else(|| self.marketplace.mistake());
+        if let Some(mistake) = mistake {
             return unusable(mistake);
         }
         self.check_listen()
@@ -308,6 +331,19 @@ impl Config {
              that can reach this address",
             self.listen
         )))
+    }
+
+    /// Where the sites are written down.
+    pub fn site_source(&self) -> SiteSource {
+        let beside = self.file.as_deref().and_then(Path::parent);
+        let directory = match (beside, self.sites_dir.as_os_str().is_empty()) {
+            (Some(beside), true) => Some(beside.join("sites.d")),
+            (Some(beside), false) => Some(beside.join(&self.sites_dir)),
+            (None, true) => None,
+            (None, false) => Some(self.sites_dir.clone()),
+        };
+        let given = if self.file.is_some() { Vec::new() } else { self.site.clone() };
+        SiteSource::new(self.file.clone(), directory, given)
     }
 
     /// How much is dispatched to sites at once.
@@ -400,7 +436,8 @@ mod tests {
              [[size]]\nname = \"tiny\"\ntitle = \"Tiny\"\ncores = 1\nmemory = 0.25\ndisk = 1\n",
         )
         .unwrap();
-        assert!(matches!(config.site[0].adapter, AdapterConfig::Simulator { boot_milliseconds: 5 }));
+        let adapter = config.site[0].resolve().unwrap().adapter;
+        assert!(matches!(adapter, AdapterConfig::Simulator(options) if options.boot_milliseconds == 5));
         assert_eq!(config.size[0].cores, 1);
     }
 
@@ -447,6 +484,9 @@ mod tests {
         assert!(wrong.contains("line 2, column 6") && wrong.contains("a measure"), "{wrong}");
         assert!(policy("create @ b: active < 3").contains("no site b"));
         assert!(message("[log]\nformat = \"xml\"\n").contains("xml"));
+        assert!(message("[images]\nurl = \"http://10.0.0.1\"\n").contains("[images] url"));
+        assert!(message("[images]\nticket_hours = 0\n").contains("ticket_hours"));
+        assert!(message("[marketplace]\nname = \"a/b\"\n").contains("[marketplace] name"));
         assert!(message("[metrics]\ntoken = \"short\"\n").contains("[metrics] token"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use backend::{CopyPurpose, IntentTag, MachineSize, MachineState, NetworkSpec, Rule};
+use backend::{BackendError, CopyPurpose, IntentTag, MachineSize, MachineState, NetworkSpec, Rule};
 use occi_schema::{AttributeName, CategoryId, Value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -169,7 +169,11 @@ impl Changing {
                 (Change::Rejoin, _) => Ok(()),
             }
         };
-        asked.await.map(|()| Done::nothing()).map_err(|error| failure(&error))
+        match asked.await {
+            // Where the backend knows no such states, they are the broker's word, and so is their end.
+            Err(BackendError::Unsupported(_)) if matches!(change, Change::Up | Change::Online) => Ok(Done::nothing()),
+            asked => asked.map(|()| Done::nothing()).map_err(|error| failure(&error)),
+        }
     }
 }
 

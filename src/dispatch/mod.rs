@@ -1,5 +1,6 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
+pub mod adapter;
 mod breaker;
 mod change;
 mod delivery;
@@ -19,6 +20,7 @@ mod power;
 mod provision;
 mod queue;
 mod reconcile;
+pub mod reload;
 mod removal;
 mod replica;
 mod saga;
@@ -31,6 +33,7 @@ mod work;
 
 use std::sync::Arc;
 
+pub use breaker::BreakerView;
 pub use change::{Before, Change};
 use ledger::AskedBy;
 pub use ledger::usage;
@@ -44,16 +47,16 @@ pub use queue::QueueFull;
 use saga::Engine;
 pub use saga::Trial;
 pub use save::SaveOrder;
-pub use site::{Site, SiteView, Sites};
+pub use site::{PresentSites, Site, SiteView, Sites};
 pub use standing::standing;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     request,
+    shelf::Shelf,
     store::{Db, event, reservation::Usage},
 };
-use image_store::ImageStore;
 
 /// How often what has happened is sealed when nobody is in a hurry.
 const SEALING: std::time::Duration = std::time::Duration::from_millis(300);
@@ -66,30 +69,36 @@ pub struct Dispatch {
     sites: Sites,
     queue: Arc<Queue>,
     engine: Arc<Engine>,
+    shelf: Shelf,
 }
 
 impl Dispatch {
     /// Prepares the sagas over these sites and images. Nothing runs before [`Dispatch::run`].
-    pub fn new(db: &Db, sites: Sites, images: &Arc<ImageStore>, policy: Policy, trial: Trial) -> Self {
+    pub fn new(db: &Db, sites: Sites, shelf: impl Into<Shelf>, policy: Policy, trial: Trial) -> Self {
+        let shelf = shelf.into();
         let definitions: Vec<Arc<dyn saga::Definition>> = vec![
-            Arc::new(provision::Provision::new(sites.clone(), Arc::clone(images))),
+            Arc::new(provision::Provision::new(sites.clone(), shelf.clone())),
             Arc::new(power::Power::new(sites.clone())),
             Arc::new(make::Make::new(sites.clone())),
             Arc::new(link::Link::new(sites.clone())),
             Arc::new(change::Changing::new(sites.clone())),
-            Arc::new(save::Save::new(sites.clone(), Arc::clone(images))),
+            Arc::new(save::Save::new(sites.clone(), Arc::clone(shelf.store()))),
             Arc::new(removal::Removal::new(sites.clone())),
         ];
         let queue = Arc::new(Queue::new(policy));
-        let names = sites.iter().map(|site| site.name.clone()).collect();
-        let engine = Engine::new(db.clone(), definitions, names, Arc::clone(&queue), trial);
-        Self { sites, queue, engine: Arc::new(engine) }
+        let engine = Engine::new(db.clone(), definitions, sites.clone(), Arc::clone(&queue), trial);
+        Self { sites, queue, engine: Arc::new(engine), shelf }
     }
 
     /// All sagas and their steps.
     #[cfg(test)]
     fn steps(&self) -> std::collections::BTreeMap<&'static str, &'static [&'static str]> {
         self.engine.steps()
+    }
+
+    /// The images, as they are handed out.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// The sites, with what is known of them.
@@ -100,7 +109,8 @@ impl Dispatch {
     /// Writes plans down on behalf of the present request.
     pub fn planner(&self) -> Planner {
         let (request_id, actor) = (request::current(), request::actor());
-        Planner::new(Arc::clone(&self.queue), AskedBy { request_id, actor, user: None })
+        let trail = request::trail().map(String::from);
+        Planner::new(Arc::clone(&self.queue), AskedBy { request_id, trail, actor, user: None })
     }
 
     /// Whether the site's queue takes one more request of a client. Asks nobody, so it costs nothing.

@@ -1,10 +1,9 @@
 //! The saga that makes a machine: deliver the image, create, wait until it runs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use backend::{Machine, MachineId, MachineState};
-use image_store::ImageStore;
 use tokio::time::Instant;
 
 use super::{
@@ -14,11 +13,14 @@ use super::{
     site::Sites,
     work::{Work, failure, say, unseen_for},
 };
-use crate::store::{
-    DbConnection, StoreError,
-    entity::{self, EntityState, Facts},
-    intent,
-    saga::Saga,
+use crate::{
+    shelf::Shelf,
+    store::{
+        DbConnection, StoreError,
+        entity::{self, EntityState, Facts},
+        intent,
+        saga::Saga,
+    },
 };
 
 pub const NAME: &str = "provision";
@@ -38,18 +40,18 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct Provision {
     sites: Sites,
-    images: Arc<ImageStore>,
+    shelf: Shelf,
 }
 
 impl Provision {
-    pub fn new(sites: Sites, images: Arc<ImageStore>) -> Self {
-        Self { sites, images }
+    pub fn new(sites: Sites, shelf: Shelf) -> Self {
+        Self { sites, shelf }
     }
 
     async fn deliver(&self, run: &Run, work: &Work) -> Result<Done, StepFailure> {
         // Re-reading metadata of a file is quick, but it is a disk: not on the runtime's thread.
-        let (images, digest) = (Arc::clone(&self.images), work.machine()?.image);
-        let offer = tokio::task::spawn_blocking(move || image::offer(&images, digest))
+        let (shelf, site, digest) = (self.shelf.clone(), work.site.destination(), work.machine()?.image);
+        let offer = tokio::task::spawn_blocking(move || image::offer(&shelf, &site, digest))
             .await
             .map_err(|_| StepFailure::Store(StoreError::Interrupted))?
             .map_err(StepFailure::Lasting)?;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::site::Sites;
 use crate::{
     measured,
     store::{
@@ -63,14 +64,14 @@ impl Right {
 /// This process.
 pub struct Replica {
     db: Db,
-    sites: Vec<String>,
+    sites: Sites,
     right: RwLock<Option<Right>>,
     watched: RwLock<BTreeSet<String>>,
 }
 
 impl Replica {
     /// A process that may watch these sites. It has no right before its first beat.
-    pub fn new(db: Db, sites: Vec<String>) -> Self {
+    pub fn new(db: Db, sites: Sites) -> Self {
         Self { db, sites, right: RwLock::default(), watched: RwLock::default() }
     }
 
@@ -82,6 +83,12 @@ impl Replica {
     /// Whether it is this replica that compares the site with what is remembered.
     pub fn watches(&self, site: &str) -> bool {
         self.right().is_some() && self.watched.read().unwrap_or_else(PoisonError::into_inner).contains(site)
+    }
+
+    /// Whether nobody else could watch any of these sites, and no other one is watched.
+    fn watches_all(&self, sites: &[String]) -> bool {
+        let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
+        !watched.is_empty() && watched.iter().eq(sites)
     }
 
     /// Beats until the token is cancelled, then gives everything back. `changed` is called whenever there may be more to
@@ -130,19 +137,23 @@ impl Replica {
             }
             None => self.begin().await?,
         };
-        if !self.db.is_shared() && !self.watched.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        let sites = self.sites.names();
+        if !self.db.is_shared() && self.watches_all(&sites) {
             // A file has one server, which its data directory's lock keeps; a beat that nobody hears is worth no write.
             right.extend(Instant::now() + OWN_TERM);
             return Ok(false);
         }
         // Counted from before the beat: that is when others may begin to count.
         let began = Instant::now();
-        let (name, sites) = (Arc::clone(&right.replica), self.sites.clone());
+        let name = Arc::clone(&right.replica);
         let (known, beats, watched) = self
             .db
             .write_locking(move |connection| {
                 let known = replica::beat(connection, &name)?;
                 let mut watched = BTreeSet::new();
+                if known {
+                    replica::watch_only(connection, &name, &sites)?;
+                }
                 for site in sites.iter().filter(|_| known) {
                     if replica::watch(connection, &name, site)? {
                         watched.insert(site.clone());

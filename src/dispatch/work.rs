@@ -32,9 +32,9 @@ impl Work {
             .ok_or_else(|| StepFailure::Lasting(format!("entity {id} does not exist")))?;
         let order = Order::of(&entity).map_err(StepFailure::Lasting)?;
         // A site may come back into the configuration, so this is no lasting failure.
-        let site = sites.get(&entity.site).map(Arc::clone).ok_or_else(|| {
-            StepFailure::Passing(format!("site {} is not in the configuration any more", entity.site))
-        })?;
+        let site = sites
+            .get(&entity.site)
+            .ok_or_else(|| StepFailure::Passing(format!("site {} is not configured any more", entity.site)))?;
         Ok(Self { entity, order, site })
     }
 

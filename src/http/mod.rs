@@ -5,14 +5,17 @@ mod authorization;
 mod challenge;
 mod events;
 mod health;
+mod image;
 mod keystone;
 mod limit;
 mod login;
+mod marketplace;
 mod metrics;
 mod occi;
 mod principal;
 mod quota;
 mod request_id;
+mod sites;
 mod tls;
 
 use std::{io, net::TcpListener, time::Duration};
@@ -112,6 +115,7 @@ struct Shared {
     addresses: web::Data<Addresses>,
     consumers: web::Data<events::Consumers>,
     limits: web::Data<authorization::Limits>,
+    strangers: web::Data<marketplace::Strangers>,
     figures: web::Data<Figures>,
     shutdown: web::Data<CancellationToken>,
 }
@@ -125,6 +129,7 @@ impl Shared {
             addresses: web::Data::new(addresses),
             consumers: web::Data::new(events::Consumers::default()),
             limits: web::Data::new(authorization::Limits::default()),
+            strangers: web::Data::new(marketplace::Strangers::default()),
             figures: web::Data::new(rooms.figures),
             shutdown: web::Data::new(shutdown.clone()),
         }
@@ -138,14 +143,18 @@ impl Shared {
             .app_data(self.addresses.clone())
             .app_data(self.consumers.clone())
             .app_data(self.limits.clone())
+            .app_data(self.strangers.clone())
             .app_data(self.figures.clone())
             .app_data(self.shutdown.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .configure(authorization::routes)
             .configure(login::routes)
+            .configure(image::routes)
+            .configure(marketplace::routes)
             .route("/healthz", web::route().to(health::alive))
             .route("/readyz", web::route().to(health::ready))
             .route("/quota", web::route().to(quota::door))
+            .service(web::resource(["/sites", "/sites/", "/sites/{name}"]).to(sites::door))
             .route("/events", web::route().to(events::door))
             .route("/metrics", web::route().to(metrics::door))
             .service(web::resource([keystone::PATH, "/keystone/{below:.*}"]).to(keystone::door))

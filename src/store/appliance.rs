@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use disk_image::ContentDigest;
 use marketplace::{
     Appliance, ApplianceDraft, ApplianceName, ApplianceVersion, PublicationTime, VersionDraft, current_version,
 };
@@ -195,6 +196,21 @@ pub fn offered(connection: &mut DbConnection, project: Option<ProjectId>) -> Res
         }
     }
     Ok(offered)
+}
+
+/// Whether anything that is offered to everybody, or to the project, is made of the image.
+///
+/// # Errors
+/// The database failed.
+pub fn has_image(connection: &mut DbConnection, image: ContentDigest, project: ProjectId) -> Result<bool, StoreError> {
+    let found: i64 = appliances::table
+        .inner_join(appliance_versions::table)
+        .filter(appliance_versions::image.eq(image.to_string()))
+        .filter(appliance_versions::withdrawn_at.is_null())
+        .filter(appliances::project_id.is_null().or(appliances::project_id.eq(project.0.to_string())))
+        .count()
+        .get_result(connection)?;
+    Ok(found > 0)
 }
 
 /// The first appliance ever published that is still offered: what a machine is made of when nobody says.

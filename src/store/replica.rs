@@ -102,6 +102,16 @@ pub fn release_unowned(connection: &mut DbConnection) -> Result<usize, StoreErro
     owners.map(|owner| saga::release(connection, &owner)).sum()
 }
 
+/// Gives back the watch of every site but these: whoever has the others configured may look after them.
+///
+/// # Errors
+/// The database failed.
+pub fn watch_only(connection: &mut DbConnection, replica: &str, sites: &[String]) -> Result<(), StoreError> {
+    let others = watches::table.filter(watches::owner.eq(replica)).filter(watches::site.ne_all(sites.to_vec()));
+    diesel::delete(others).execute(connection)?;
+    Ok(())
+}
+
 /// Watches the site if nobody alive does; answers whether the replica watches it now.
 ///
 /// # Errors

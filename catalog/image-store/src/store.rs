@@ -195,6 +195,7 @@ impl ImageStore {
     /// [`StoreError::File`] when the system refuses.
     pub fn remove(&self, digest: &ContentDigest) -> Result<bool, StoreError> {
         let path = self.path_of(digest);
+        self.forget_checksums(digest);
         match fs::remove_file(&path) {
             Ok(()) => self.sync_root().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -204,6 +205,10 @@ impl ImageStore {
 
     fn require(&self, digest: &ContentDigest) -> Result<StoredImage, StoreError> {
         self.get(digest)?.ok_or(StoreError::Absent(*digest))
+    }
+
+    pub(crate) fn checksums_path(&self, digest: &ContentDigest, format: ImageFormat) -> PathBuf {
+        self.root.join(format!("{digest}.{format}.checksums"))
     }
 
     fn path_of(&self, digest: &ContentDigest) -> PathBuf {
@@ -217,7 +222,7 @@ impl ImageStore {
             .map_err(|error| self.failed("sync", &self.root, error))
     }
 
-    fn failed(&self, operation: &'static str, path: &Path, source: io::Error) -> StoreError {
+    pub(crate) fn failed(&self, operation: &'static str, path: &Path, source: io::Error) -> StoreError {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 StoreError::Full { root: self.root.clone(), source }

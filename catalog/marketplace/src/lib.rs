@@ -4,6 +4,7 @@
 mod appliance;
 mod error;
 mod name;
+pub mod opennebula;
 mod requirements;
 mod version;
 

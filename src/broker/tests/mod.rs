@@ -40,7 +40,7 @@ impl Yard {
         let images = Arc::new(ImageStore::open(directory.path()).unwrap());
         let simulator = Arc::new(Simulator::new(Behaviour::default())) as Arc<dyn Backend>;
         let sites = Sites::new([Site::new("lab", simulator)]);
-        for site in sites.iter() {
+        for site in sites.present().iter() {
             site.look().await;
         }
         let dispatch = Dispatch::new(&db, sites, &images, Policy::default(), Trial::default());

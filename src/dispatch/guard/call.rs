@@ -2,6 +2,8 @@ use std::time::Duration;
 
 /// Facts, from the backend's memory.
 const LOOK: Duration = Duration::from_secs(20);
+/// All objects of one kind, page by page.
+const LIST: Duration = Duration::from_secs(60);
 /// What is asked for and not waited for.
 const ASK: Duration = Duration::from_secs(30);
 /// What is answered when it has happened.
@@ -39,7 +41,7 @@ calls! {
     Machine "machine" Some(LOOK),
     MachineAtRest "machine_at_rest" Some(LOOK),
     FindByTag "find_by_tag" Some(LOOK),
-    Machines "machines" Some(LOOK),
+    Machines "machines" Some(LIST),
     Start "start" Some(ASK),
     Stop "stop" Some(ASK),
     Restart "restart" Some(ASK),
@@ -59,7 +61,7 @@ calls! {
     CreateVolume "create_volume" Some(EFFECT),
     Volume "volume" Some(LOOK),
     FindVolumeByTag "find_volume_by_tag" Some(LOOK),
-    Volumes "volumes" Some(LOOK),
+    Volumes "volumes" Some(LIST),
     SetVolumeOnline "set_volume_online" Some(ASK),
     ResizeVolume "resize_volume" Some(EFFECT),
     CopyVolume "copy_volume" Some(COPY),
@@ -69,7 +71,7 @@ calls! {
     CreateNetwork "create_network" Some(EFFECT),
     Network "network" Some(LOOK),
     FindNetworkByTag "find_network_by_tag" Some(LOOK),
-    Networks "networks" Some(LOOK),
+    Networks "networks" Some(LIST),
     SetNetworkUp "set_network_up" Some(ASK),
     ChangeNetwork "change_network" Some(EFFECT),
     DeleteNetwork "delete_network" Some(EFFECT),

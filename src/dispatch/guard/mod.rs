@@ -31,7 +31,10 @@ use call::Call;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::breaker::{self, Breaker, BreakerState, BreakerView, Permit, Refused};
+use super::{
+    breaker::{self, Breaker, BreakerState, BreakerView, Permit, Refused},
+    image,
+};
 use crate::measured::{BACKEND_CALL_SECONDS, SITE_BREAKER};
 
 /// A site's backend behind its breaker, with deadlines.
@@ -52,7 +55,6 @@ impl Guarded {
     }
 
     /// How the breaker stands, and why.
-    #[cfg(test)]
     pub fn breaker(&self) -> BreakerView {
         self.breaker.state()
     }
@@ -82,6 +84,8 @@ impl Guarded {
             self.perform(call, permit, work).await
         }
         .instrument(span);
+        let trail = request::current_trail().or_else(crate::request::trail).unwrap_or_default();
+        let guarded = request::trail_scope(trail, guarded);
         match request {
             Some(id) => request::scope(id, guarded).await,
             None => guarded.await,
@@ -110,7 +114,8 @@ impl Guarded {
         work: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
         let began = Instant::now();
-        let result = work.await;
+        // Before anything is logged or kept of it.
+        let result = work.await.map_err(image::without_tickets);
         let labels =
             [("site", self.site.to_string()), ("call", call.as_str().into()), ("outcome", outcome(&result).into())];
         metrics::histogram!(BACKEND_CALL_SECONDS, &labels).record(began.elapsed());

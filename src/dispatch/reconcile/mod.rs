@@ -35,20 +35,44 @@ const REST: u32 = 9;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// No round may take longer: a backend that hangs is a backend that does not answer.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
+/// Lists of machines, volumes and networks, one after the other; a large cloud has many pages.
+const INVENTORY_LIMIT: Duration = Duration::from_secs(180);
 
-/// Reconciles every site in its own task, so that a slow one holds up no other.
+/// Reconciles every site in its own task, so that a slow one holds up no other. Sites that come are looked at at once,
+/// those that go are left alone.
 pub async fn run(db: &Db, sites: &Sites, replica: &Arc<Replica>, shutdown: &CancellationToken) {
     let mut tasks = tokio::task::JoinSet::new();
-    for site in sites.iter() {
-        let watch = Watch {
-            db: db.clone(),
-            site: Arc::clone(site),
-            missing: BTreeMap::new(),
-            doubts: Doubts::default(),
-            strangers: Strangers::default(),
-        };
-        let (replica, shutdown) = (Arc::clone(replica), shutdown.clone());
-        tasks.spawn(async move { watch.run(&replica, &shutdown).await });
+    let mut exchanges = sites.subscribe();
+    let mut watched: BTreeMap<String, (Arc<Site>, CancellationToken)> = BTreeMap::new();
+    while !shutdown.is_cancelled() {
+        let present = Arc::clone(&exchanges.borrow_and_update());
+        watched.retain(|name, (site, stop)| {
+            let stays = present.get(name).is_some_and(|now| Arc::ptr_eq(now, site));
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        for site in present.iter() {
+            if watched.contains_key(&site.name) {
+                continue;
+            }
+            let watch = Watch {
+                db: db.clone(),
+                site: Arc::clone(site),
+                missing: BTreeMap::new(),
+                doubts: Doubts::default(),
+                strangers: Strangers::default(),
+            };
+            let (replica, stop) = (Arc::clone(replica), shutdown.child_token());
+            watched.insert(site.name.clone(), (Arc::clone(site), stop.clone()));
+            tasks.spawn(async move { watch.run(&replica, &stop).await });
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            _ = exchanges.changed() => {}
+        }
+        while tasks.try_join_next().is_some() {}
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -111,7 +135,7 @@ impl Watch {
     async fn compare(&mut self) -> Result<(), StoreError> {
         // What was written after the backend was asked is newer than its answer.
         let asked_at = Timestamp::now();
-        let inventory = match tokio::time::timeout(CALL_LIMIT, Inventory::of(&self.site)).await {
+        let inventory = match tokio::time::timeout(INVENTORY_LIMIT, Inventory::of(&self.site)).await {
             Ok(Ok(inventory)) => inventory,
             // `look` reports a silent site.
             Ok(Err(BackendError::Unreachable(_))) | Err(_) => return Ok(()),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use backend::request::{self, RequestId};
+use backend::request::{self, RequestId, Trail};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -22,6 +22,7 @@ use crate::{
         policy::Operation,
         queue::{MOST_AT_ONCE, Queue, in_words},
         replica::{Replica, Right},
+        site::Sites,
     },
     measured,
     store::{
@@ -49,7 +50,7 @@ type Definitions = BTreeMap<&'static str, Arc<dyn Definition>>;
 pub struct Engine {
     db: Db,
     definitions: Arc<Definitions>,
-    sites: Vec<String>,
+    sites: Sites,
     queue: Arc<Queue>,
     replica: Arc<Replica>,
     trial: Trial,
@@ -62,13 +63,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for these definitions at these sites.
-    pub fn new(
-        db: Db,
-        definitions: Vec<Arc<dyn Definition>>,
-        sites: Vec<String>,
-        queue: Arc<Queue>,
-        trial: Trial,
-    ) -> Self {
+    pub fn new(db: Db, definitions: Vec<Arc<dyn Definition>>, sites: Sites, queue: Arc<Queue>, trial: Trial) -> Self {
         let definitions = definitions.into_iter().map(|definition| (definition.name(), definition)).collect();
         Self {
             replica: Arc::new(Replica::new(db.clone(), sites.clone())),
@@ -101,7 +96,7 @@ impl Engine {
     }
 
     fn wake_all(&self) {
-        self.woken.lock().unwrap_or_else(PoisonError::into_inner).extend(self.sites.iter().cloned());
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).extend(self.sites.names());
         self.wake.notify_one();
     }
 
@@ -283,13 +278,14 @@ impl Engine {
         // Known wherever the steps lead, to the backend and back.
         let id = saga.request_id.clone().unwrap_or_else(|| saga.id.to_string());
         let backend_id = RequestId::try_from(id.clone()).ok();
+        let trail: Trail = saga.trail.as_deref().and_then(|trail| trail.parse().ok()).unwrap_or_default();
         let mut run = Run::new(saga, self.db.clone());
-        let leading = crate::request::scope(id, leader.lead(&mut run));
+        let leading = crate::request::scope_behind(id, trail.clone(), leader.lead(&mut run));
         let leading = lease_check::scope(Arc::new(move || right.holds()), leading);
         let leading = async {
             match backend_id {
-                Some(id) => request::scope(id, leading).await,
-                None => leading.await,
+                Some(id) => request::scope(id, request::trail_scope(trail, leading)).await,
+                None => request::trail_scope(trail, leading).await,
             }
         };
         let led = tokio::select! {

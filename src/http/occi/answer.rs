@@ -53,6 +53,8 @@ impl Failure {
         if matches!(&self, Self::Broker(BrokerError::Unavailable { .. })) {
             // What is missing has its own line and figure; one for each who is turned away would only add to the load.
             tracing::debug!(status, failure = ?self, "a request was turned away");
+        } else if matches!(&self, Self::Broker(BrokerError::Incapable(_))) {
+            tracing::debug!(status, failure = ?self, "a site cannot do what is asked");
         } else if status >= 500 {
             tracing::warn!(status, failure = ?self, "a request failed");
         }
@@ -84,7 +86,7 @@ fn status_of(error: &BrokerError, mode: Mode) -> u16 {
         BrokerError::TooMany(_) => 413,
         BrokerError::DifferentRequest(_) => 422,
         BrokerError::Store(_) | BrokerError::Internal(_) => 500,
-        BrokerError::Unimplemented(_) => 501,
+        BrokerError::Unimplemented(_) | BrokerError::Incapable(_) => 501,
         BrokerError::Unavailable { .. } => 503,
     }
 }

@@ -5,3 +5,4 @@ mod disk;
 mod faults;
 mod images;
 mod processes;
+mod renderings;

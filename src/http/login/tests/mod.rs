@@ -19,8 +19,8 @@ use self::browser::{Browser, Page};
 use super::Doors;
 use crate::{
     broker::Broker,
-    config::{AdapterConfig, Config, SiteConfig},
-    dispatch::{Dispatch, Sites},
+    config::{Config, SiteDeclaration},
+    dispatch::{Dispatch, Sites, reload},
     http::{Addresses, Entrance, Figures, Rooms, server},
     login::{
         gate::Gate,
@@ -65,8 +65,8 @@ impl Rig {
         let hostile = Hostile::start(&Clock::default());
         let mut config: Config = toml::from_str(text).unwrap();
         config.data_dir = directory.path().to_owned();
-        let adapter = AdapterConfig::Simulator { boot_milliseconds: 1 };
-        config.site.push(SiteConfig { name: "lab".into(), adapter, sighting_seconds: None });
+        let lab = "name = 'lab'\nadapter = { kind = 'simulator', boot_milliseconds = 1 }";
+        config.site.push(toml::from_str::<SiteDeclaration>(lab).unwrap());
         let mapping: crate::config::LoginConfig = toml::from_str(RULES).unwrap();
         config.login.mapping = mapping.mapping;
         let mut provider = hostile.config("school");
@@ -76,7 +76,8 @@ impl Rig {
         let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
         let providers = Providers::new(&config.login.provider, public_url, &secret).unwrap();
         let images = Arc::new(ImageStore::open(directory.path().join("images")).unwrap());
-        let sites = Sites::connect(&config.site).unwrap();
+        let sites = Sites::default();
+        reload::reload(&sites, &config.site_source()).unwrap();
         let dispatch = Dispatch::new(&db, sites, &images, config.policy(), config.trial());
         let rooms = Rooms {
             broker: Broker::new(db.clone(), dispatch, &config).unwrap(),
