@@ -16,6 +16,7 @@ mod measured;
 mod request;
 mod shelf;
 mod store;
+mod trust;
 
 use std::process::ExitCode;
 

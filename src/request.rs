@@ -3,8 +3,9 @@
 //! It is kept beside the call stack, since every layer between the door and a backend would have to hand it on
 //! otherwise. What runs later, a saga's steps for instance, is scoped again by the id that was written down.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use backend::request::Trail;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -45,6 +46,7 @@ fn name_of(id: u32) -> Option<String> {
 #[derive(Default)]
 struct Request {
     id: Option<Arc<str>>,
+    trail: Trail,
     sender: Mutex<Sender>,
 }
 
@@ -59,6 +61,7 @@ tokio::task_local! {
 }
 
 /// Runs the future as a part of the request of this id.
+#[cfg(test)]
 pub async fn scope<F: Future>(id: impl Into<Arc<str>>, future: F) -> F::Output {
     CURRENT.scope(Arc::new(Request { id: Some(id.into()), ..Request::default() }), future).await
 }
@@ -66,7 +69,30 @@ pub async fn scope<F: Future>(id: impl Into<Arc<str>>, future: F) -> F::Output {
 /// Runs the future as what somebody does without a request, on a command line for instance.
 pub async fn scope_of<F: Future>(actor: Actor, future: F) -> F::Output {
     let sender = Mutex::new(Sender { from: None, actor: Some(actor) });
-    CURRENT.scope(Arc::new(Request { id: None, sender }), future).await
+    CURRENT.scope(Arc::new(Request { sender, ..Request::default() }), future).await
+}
+
+/// Runs the future as a part of the request of this id, which has come through these brokers.
+pub async fn scope_behind<F: Future>(id: impl Into<Arc<str>>, trail: Trail, future: F) -> F::Output {
+    CURRENT.scope(Arc::new(Request { id: Some(id.into()), trail, ..Request::default() }), future).await
+}
+
+/// The brokers that the request has come through; `None` outside of one and where there was none.
+pub fn trail() -> Option<Trail> {
+    CURRENT.try_with(|request| request.trail.clone()).ok().filter(|trail| !trail.is_empty())
+}
+
+/// Who this process is among brokers.
+static BROKER: OnceLock<Uuid> = OnceLock::new();
+
+/// Lets this process be the broker of this id from now on; a process is one broker, and the first word counts.
+pub fn be_broker(id: Uuid) {
+    let _ = BROKER.set(id);
+}
+
+/// Who this process is among brokers, if it is one.
+pub fn broker() -> Option<Uuid> {
+    BROKER.get().copied()
 }
 
 /// The id of the request that this task serves; `None` outside of one, on other threads and in tasks that were spawned.

@@ -352,7 +352,7 @@ fn deed(entity: &Entity, action: &ResolvedAction, site: Option<&Description>) ->
     }
 }
 
-/// What the client does not choose, or what makes no difference to a machine that does not run, is what its site can do.
+/// What the client does not choose, or what makes no difference to a machine that does not run, is what its site can.
 fn save_method(named: Option<&str>, is_running: bool, has: impl Fn(Capability) -> bool) -> SaveMethod {
     let (wanted, other) = match named {
         Some("deferred") => (SaveMethod::Deferred, SaveMethod::Hot),

@@ -13,7 +13,7 @@ use occi_schema::{
 };
 use uuid::Uuid;
 
-use super::BrokerError;
+use super::{BrokerError, model::DISK_SIZE};
 use crate::store::appliance::Offered;
 
 pub(super) const GIB: f64 = (1_u64 << 30) as f64;
@@ -79,7 +79,9 @@ pub fn machine(entity: &mut NewEntity, id: Uuid, offered: &Offered) -> Result<Ma
 pub fn size(attributes: &BTreeMap<AttributeName, Value>) -> Result<MachineSize, BrokerError> {
     let cores = number(attributes, &CORES)?;
     let memory = number(attributes, &MEMORY)?;
-    let disk = number(attributes, &EPHEMERAL_STORAGE_SIZE)?;
+    // Whoever chooses the disk's size does not mean the default one.
+    let chosen = attributes.keys().find(|name| name.as_str() == DISK_SIZE).unwrap_or(&EPHEMERAL_STORAGE_SIZE);
+    let disk = number(attributes, chosen)?;
     if cores.fract() != 0.0 || !(1.0..=4096.0).contains(&cores) {
         return Err(invalid(&CORES, "must be a whole number from 1 to 4096"));
     }

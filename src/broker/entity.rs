@@ -184,6 +184,8 @@ impl Broker {
             attributes.remove(&attribute::EPHEMERAL_STORAGE_SIZE);
             attributes.remove(&attribute::EPHEMERAL_STORAGE_DEVICE);
         }
+        // What its appliance offers by now says nothing of the machine, which was made before.
+        attributes.retain(|name, _| name.as_str() != model::IMAGE_DIGEST);
         // A template that was withdrawn goes on to be shown: the machine is still made of it.
         let mut mixins = entity.mixins;
         if entity.kind == COMPUTE {

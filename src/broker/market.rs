@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use disk_image::{ContentDigest, ImageFormat};
@@ -26,6 +27,8 @@ const FORMAT: ImageFormat = ImageFormat::Qcow2;
 const MOST_KNOWN: usize = 10_000;
 /// After how many seconds a new try is worth it while an image is read for its checksums.
 const COME_AGAIN: u32 = 30;
+/// After how long an image that could not be read is tried again, however often it is asked for.
+const ANOTHER_TRY: Duration = Duration::from_secs(600);
 
 /// What is served to marketplaces elsewhere.
 pub struct Market {
@@ -94,17 +97,20 @@ impl Market {
         }
         let (inner, shelf) = (Arc::clone(&self.inner), shelf.clone());
         tokio::spawn(async move {
-            let Ok(_turn) = inner.turn.acquire().await else { return };
+            let Ok(turn) = inner.turn.acquire().await else { return };
             let computed = tokio::task::spawn_blocking(move || compute(&shelf, &digest)).await;
-            match computed {
+            drop(turn);
+            let failure = match computed {
                 Ok(Ok(Some(checksums))) => {
                     inner.keep(digest, checksums);
+                    return;
                 }
-                Ok(Ok(None)) => {}
-                Ok(Err(error)) => tracing::warn!(%digest, %error, "an image's checksums could not be computed"),
-                Err(error) => tracing::error!(%digest, %error, "an image's checksums could not be computed"),
-            }
-            // Whoever asks next has another try.
+                Ok(Ok(None)) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!(%digest, failure, "an image's checksums could not be computed; its appliance is not listed");
+            tokio::time::sleep(ANOTHER_TRY).await;
             inner.known().under_way.remove(&digest);
         });
     }

@@ -71,6 +71,21 @@ struct Inner {
 }
 
 impl Broker {
+    /// This broker and those behind it, the nearest first, as they are told to others; nothing where this process has no
+    /// id.
+    pub fn brokers(&self) -> Option<String> {
+        let mut brokers = vec![crate::request::broker()?.to_string()];
+        for site in self.inner.dispatch.sites().present().iter() {
+            let Some(description) = site.description() else { continue };
+            for behind in &description.particulars.brokers {
+                if brokers.len() < backend::request::Trail::MOST && !brokers.contains(behind) {
+                    brokers.push(behind.clone());
+                }
+            }
+        }
+        Some(brokers.join(","))
+    }
+
     /// A broker over this store and these sites.
     ///
     /// # Errors

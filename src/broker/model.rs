@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use marketplace::ApplianceVersion;
 use occi_schema::{
     AttributeDefinition, AttributeName, CategoryId, Change, Extension, Mixin, Mode, Model, Presence, Value, ValueType,
     Versions,
@@ -28,6 +29,12 @@ use crate::{
 /// What OCCI has no word for: where a machine is and how to reach it.
 pub const ACCESS_SCHEME: &str = "http://schemas.tombolo.org/occi/infrastructure/compute#";
 const ACCESS_TERM: &str = "access";
+const DISK_TERM: &str = "disk";
+
+/// The size of a root disk, in GiB, where a client chooses it.
+pub const DISK_SIZE: &str = "org.tombolo.compute.disk.size";
+/// The digest of an appliance's image.
+pub const IMAGE_DIGEST: &str = "org.tombolo.image.digest";
 
 /// Attributes of the access mixin.
 pub const SITE: &str = "org.tombolo.compute.site";
@@ -83,6 +90,7 @@ impl Models {
         // There are sites here, and no regions of sites.
         base.remove_mixin(&REGION).map_err(internal)?;
         base.add_mixin(access_mixin(&access)?).map_err(internal)?;
+        base.add_mixin(disk_mixin()?).map_err(internal)?;
         let zone_scheme = format!("http://occi.{authority}/occi/infrastructure/availability_zone#");
         let scheme = format!("http://occi.{authority}/occi/infrastructure/resource_tpl#");
         let mut sizes = Vec::with_capacity(config.size.len());
@@ -149,6 +157,7 @@ impl Models {
         for offered in offered {
             let appliance = &offered.appliance;
             let mixin = self.template_mixin(appliance.name().as_str(), appliance.title())?;
+            let mixin = Mixin { attributes: vec![digest_of(&offered.version)?], ..mixin };
             model.add_mixin(mixin).map_err(internal)?;
         }
         Ok(model)
@@ -249,6 +258,28 @@ impl Broker {
         let present = self.inner.models.present.get(&self.inner.db, key, read).await?;
         Ok(Present::clone(&present))
     }
+}
+
+/// What an appliance's newest version holds, so that another broker finds the image that it has too.
+fn digest_of(version: &ApplianceVersion) -> Result<AttributeDefinition, BrokerError> {
+    let name = AttributeName::new(IMAGE_DIGEST).map_err(internal)?;
+    Ok(AttributeDefinition::new(name, ValueType::TEXT)
+        .immutable()
+        .with_default(Value::from(version.image().to_string()))
+        .described("The digest of what a guest sees of the image."))
+}
+
+/// What OCCI has no word for: a root disk of any size, whatever the template.
+fn disk_mixin() -> Result<Mixin, BrokerError> {
+    let id = CategoryId::new(ACCESS_SCHEME, DISK_TERM).map_err(internal)?;
+    let name = AttributeName::new(DISK_SIZE).map_err(internal)?;
+    let size = AttributeDefinition::new(name, ValueType::FLOAT).described("Least size of the root disk. Unit: GiB.");
+    Ok(Mixin {
+        title: Some("A root disk of a size of choice".into()),
+        applies: vec![COMPUTE.clone()],
+        attributes: vec![AttributeDefinition { unit: Some("GiB".into()), ..size }],
+        ..Mixin::tag(id, "/mixin/disk/")
+    })
 }
 
 fn access_mixin(id: &CategoryId) -> Result<Mixin, BrokerError> {

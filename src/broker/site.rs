@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Broker, BrokerError, permission};
 use crate::{
+    config::host_of,
     dispatch::{BreakerView, PresentSites, Site, SiteView},
     login::{Principal, Role},
     store::grant::{self, Grant, Place},
@@ -114,6 +115,13 @@ impl Broker {
             Some(refused) => Ok(self.unused_site(name, &refused.to_string())),
             None => Err(BrokerError::NotFound("site of this name; GET /sites lists them".into())),
         }
+    }
+
+    /// Whether a site reaches this server under this name, to fetch images.
+    pub fn is_told_to_sites(&self, host: &str) -> bool {
+        let present = self.inner.dispatch.sites().present();
+        let mut addresses = present.iter().filter_map(|site| site.config()?.declaration().image_url());
+        addresses.any(|address| host_of(address).is_some_and(|told| told == host))
     }
 
     async fn care_of(&self, principal: &Principal) -> Result<Care, BrokerError> {

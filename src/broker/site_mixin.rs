@@ -163,7 +163,7 @@ mod tests {
             let found = mixin.attributes.iter().find(|one| one.name.as_str() == format!("{PREFIX}.{name}"));
             found.and_then(|one| one.default.clone())
         };
-        assert_eq!(fact("software"), Some(Value::from("OpenX  9    Y")));
+        assert_eq!(fact("software"), Some(Value::from("OpenX  9     Y")));
         assert_eq!(fact("cores"), Some(Value::Integer(64)));
         assert_eq!(fact("memory"), Some(Value::Float(256.0)));
         assert_eq!(fact("architectures"), Some(Value::from("x86_64, x86")));

@@ -20,7 +20,7 @@ use super::{
     Broker, BrokerError, Shown, ability, compute,
     creation::{self, Candidate},
     link::{self, Wanted},
-    model::Present,
+    model::{DISK_SIZE, Present},
     network, permission, placement, quota, security_group, storage,
 };
 use crate::{
@@ -320,9 +320,14 @@ fn change(
     attributes: &BTreeMap<AttributeName, Value>,
 ) -> Result<Option<(Change, Order)>, BrokerError> {
     let differs = |name: &AttributeName| entity.attributes.get(name) != attributes.get(name);
+    let chosen_disk = |attributes: &BTreeMap<AttributeName, Value>| {
+        attributes.iter().find(|(name, _)| name.as_str() == DISK_SIZE).map(|(_, size)| size.clone())
+    };
+    let is_resized = [&CORES, &MEMORY, &EPHEMERAL_STORAGE_SIZE].into_iter().any(differs)
+        || chosen_disk(&entity.attributes) != chosen_disk(attributes);
     let order = Order::of(entity).map_err(BrokerError::Internal)?;
     Ok(match order {
-        Order::Machine(mut spec) if [&CORES, &MEMORY, &EPHEMERAL_STORAGE_SIZE].iter().any(|name| differs(name)) => {
+        Order::Machine(mut spec) if is_resized => {
             let mut size = compute::size(attributes)?;
             // A disk does not shrink; a smaller template promises "at least" its size (GFD.222 section 5.2).
             size.disk_bytes = size.disk_bytes.max(spec.disk_bytes);

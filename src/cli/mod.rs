@@ -20,6 +20,7 @@ mod quota;
 mod registration;
 mod saga;
 mod serve;
+mod site;
 mod token;
 mod usage;
 mod user;
@@ -62,6 +63,9 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Run only the node driver of this host, for a broker elsewhere
     Node(node::NodeArgs),
+    /// List sites, show how they are configured, and try whether they work
+    #[command(subcommand)]
+    Site(site::SiteCommand),
     /// Publish and list appliances
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
@@ -136,6 +140,7 @@ impl Command {
         match self {
             Command::Serve(args) => serve::run(config, &args).await,
             Command::Node(args) => node::run(&config, &args).await,
+            Command::Site(command) => return site::run(&config, command).await,
             Command::Catalog(command) => catalog::run(&config, command).await,
             Command::Image(command) => return image::run(command).await,
             Command::Login(args) => login::login(args).await,

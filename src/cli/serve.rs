@@ -17,7 +17,7 @@ use crate::{
     dispatch::{Dispatch, Sites, reload},
     http::{self, Addresses, Doors, Entrance, Rooms},
     login::{self, gate::Gate, provider::Providers, secret::Secret},
-    measured,
+    measured, request,
     shelf::Shelf,
     store::{self, Db},
 };
@@ -53,6 +53,7 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         db.write(store::replica::forget_all).await?;
     }
     let secret = Secret::load_or_create(&config.key_file())?;
+    request::be_broker(secret.broker_id());
     let public_url = Some(config.occi.public_url.as_str()).filter(|url| !url.is_empty());
     let providers = Providers::new(&config.login.provider, public_url, &secret)?;
     let is_open_to_all = !config.listen.ip().is_loopback();
@@ -80,11 +81,11 @@ pub async fn run(mut config: Config, args: &ServeArgs) -> anyhow::Result<()> {
         source = source.with(SiteDeclaration::local_node("local", &config.node_socket()));
     }
     let sites = first_sites(&source)?;
+    tokio::spawn(reload::keep_up(&sites, source, &shutdown)?);
     // A site that is away keeps nobody waiting; it is looked at again soon.
     let present = sites.present();
     let looks = present.iter().map(|site| tokio::time::timeout(FIRST_LOOK, site.look()));
     futures_util::future::join_all(looks).await;
-    tokio::spawn(reload::keep_up(&sites, source, &shutdown)?);
     tracing::debug!(policy = %config.policy().text(), "what sites are given at once");
     let shelf = Shelf::new(images, secret.clone(), &config).ending_with(&shutdown);
     let dispatch = Dispatch::new(&db, sites, shelf, config.policy(), config.trial());

@@ -487,8 +487,6 @@ mod tests {
         assert!(message("[images]\nurl = \"http://10.0.0.1\"\n").contains("[images] url"));
         assert!(message("[images]\nticket_hours = 0\n").contains("ticket_hours"));
         assert!(message("[marketplace]\nname = \"a/b\"\n").contains("[marketplace] name"));
-        let elsewhere = twice.replace("adapter", "image_url = \"http://10.0.0.1\"\nadapter");
-        assert!(message(&elsewhere).contains("image_url"));
         assert!(message("[metrics]\ntoken = \"short\"\n").contains("[metrics] token"));
         assert!(message("[[site]]\nname = \"A b\"\nadapter = { kind = \"simulator\" }\n").contains("site name"));
     }

@@ -265,8 +265,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_secret() {
-        let text = "password = 'canary'\nsecret = { file = '/etc/key' }\nproxy = 'http://me:canary@proxy.example:3128/x'\n\
-                    url = 'https://cloud.example/a@b'\n[[more]]\naccess_token = 'canary'\n";
+        let text = "password = 'canary'\nsecret = { file = '/etc/key' }\n\
+                    proxy = 'http://me:canary@proxy.example:3128/x'\nurl = 'https://cloud.example/a@b'\n\
+                    [[more]]\naccess_token = 'canary'\n";
         let shown = hidden(&table(text)).to_string();
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("/etc/key") && shown.contains("@proxy.example:3128/x"), "{shown}");
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn messages_lose_their_secrets() {
-        let (_, secrets) = resolve(&table("password = 'ab'\ntoken = 'x\"ab\\ny'"), None).unwrap();
+        let (_, secrets) = resolve(&table("password = 'ab'\ntoken = \"x\\\"ab\\ny\""), None).unwrap();
         let hidden = secrets.hide("string \"x\\\"ab\\ny\", then ab");
         assert_eq!(hidden, "string \"…\", then …");
     }

@@ -6,6 +6,9 @@ use std::{
 };
 
 use backend::{Capability, SizeOffer};
+use occi_adapter::OcciOptions;
+use opennebula_adapter::OpenNebulaOptions;
+use openstack_adapter::OpenStackOptions;
 use serde::Deserialize;
 use toml::Table;
 
@@ -57,7 +60,7 @@ impl SiteDeclaration {
     }
 
     /// The same, as it stands in this file.
-    pub(super) fn from_file(self, origin: &Path) -> Self {
+    pub(super) fn written_in(self, origin: &Path) -> Self {
         Self { origin: Some(origin.to_owned()), ..self }
     }
 
@@ -204,6 +207,14 @@ pub enum AdapterConfig {
         /// Its Unix socket.
         socket: PathBuf,
     },
+    /// Any OCCI server, another Tombolo included.
+    Occi(Box<OcciOptions>),
+    /// OpenNebula, over XML-RPC.
+    #[serde(rename = "opennebula")]
+    OpenNebula(Box<OpenNebulaOptions>),
+    /// OpenStack.
+    #[serde(rename = "openstack")]
+    OpenStack(Box<OpenStackOptions>),
 }
 
 /// How a simulator differs from one that can do everything at once.
@@ -232,6 +243,9 @@ impl fmt::Debug for AdapterConfig {
             Self::Node { url, .. } => f.debug_struct("Node").field("url", url).finish_non_exhaustive(),
             Self::Simulator(options) => options.fmt(f),
             Self::SimulatorSocket { socket } => f.debug_struct("SimulatorSocket").field("socket", socket).finish(),
+            Self::Occi(options) => options.fmt(f),
+            Self::OpenNebula(options) => options.fmt(f),
+            Self::OpenStack(options) => options.fmt(f),
         }
     }
 }
@@ -257,7 +271,7 @@ mod tests {
         let node = |token: &str| {
             let text =
                 format!("name = 'a'\nadapter = {{ kind = 'node', url = 'http://n.example:1', token = {token} }}");
-            declared(&text).from_file(&directory.path().join("a.toml"))
+            declared(&text).written_in(&directory.path().join("a.toml"))
         };
         let (written, kept) = (node("'canary-token'"), node("{ file = 'secret' }"));
         let before = kept.resolve().unwrap();
@@ -267,6 +281,16 @@ mod tests {
         for shown in [format!("{before:?}"), format!("{:?}", before.adapter), format!("{written:?}")] {
             assert!(!shown.contains("canary") && shown.contains("n.example"), "{shown}");
         }
+    }
+
+    #[test]
+    fn where_a_site_reaches_us_is_a_part_of_the_way() {
+        let reached =
+            |url: &str| declared(&format!("name = 'a'\nimage_url = '{url}'\nadapter = {{ kind = 'simulator' }}"));
+        let here = reached("http://127.0.0.1:8787").resolve().unwrap();
+        assert!(reached("http://127.0.0.1:8787").resolve().unwrap().leads_as(&here));
+        assert!(!reached("https://broker.example").resolve().unwrap().leads_as(&here));
+        assert!(reached("http://10.0.0.1").resolve().unwrap_err().to_string().contains("image_url"));
     }
 
     #[test]

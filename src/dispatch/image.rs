@@ -111,7 +111,7 @@ mod tests {
     async fn an_offer_has_every_format_and_the_sites_own_address() {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(ImageStore::open(directory.path()).unwrap());
-        let image = store.receive(1 << 20, [Ok([7; 1 << 20])]).unwrap();
+        let image = store.receive(1 << 20, [Ok(vec![7; 1 << 20])]).unwrap();
         let config = "[images]\nurl = \"https://broker.example\"";
         let shelf = Shelf::new(Arc::clone(&store), Secret::from_bytes([7; 32]), &toml::from_str(config).unwrap());
         let lab = Destination { name: "lab".into(), image_url: None };

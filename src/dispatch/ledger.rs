@@ -20,6 +20,8 @@ use crate::{
 pub struct AskedBy {
     /// The request.
     pub request_id: Option<String>,
+    /// The brokers that it has come through.
+    pub trail: Option<String>,
     /// Who has sent it.
     pub actor: Option<Actor>,
     /// For whom new entities count.

@@ -1,6 +1,6 @@
 //! WHEN it happens: sagas that lead what was accepted to its end, and reconciliation with what backends say.
 
-mod adapter;
+pub mod adapter;
 mod breaker;
 mod change;
 mod delivery;
@@ -109,7 +109,8 @@ impl Dispatch {
     /// Writes plans down on behalf of the present request.
     pub fn planner(&self) -> Planner {
         let (request_id, actor) = (request::current(), request::actor());
-        Planner::new(Arc::clone(&self.queue), AskedBy { request_id, actor, user: None })
+        let trail = request::trail().map(String::from);
+        Planner::new(Arc::clone(&self.queue), AskedBy { request_id, trail, actor, user: None })
     }
 
     /// Whether the site's queue takes one more request of a client. Asks nobody, so it costs nothing.

@@ -195,6 +195,7 @@ impl Planner {
             priority: if is_internal { PRIORITY_INTERNAL } else { PRIORITY_USER },
             expires_at: if is_internal { None } else { self.queue.expiry(&entity.site, operation) },
             request_id: self.asked_by.request_id.clone(),
+            trail: self.asked_by.trail.clone(),
         }
     }
 }

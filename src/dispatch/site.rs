@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{adapter, breaker::BreakerView, delivery::Deliveries, guard::Guarded};
 use crate::{
     config::{RefusedSite, SiteConfig},
+    measured::SITE_BREAKER,
     shelf::Destination,
 };
 
@@ -193,7 +194,7 @@ pub struct Exchange {
 }
 
 /// The sites, whichever those are at the moment. Cheap to clone; all clones see an exchange at once. Who works with
-/// several sites takes [`Sites::present`] once; who holds a [`Site`] may finish with it, whatever is configured by then.
+/// several sites takes [`Sites::present`] once; who holds a [`Site`] may finish with it, whatever is configured then.
 #[derive(Clone, Default)]
 pub struct Sites(Arc<watch::Sender<Arc<PresentSites>>>);
 
@@ -226,8 +227,8 @@ impl Sites {
         self.0.subscribe()
     }
 
-    /// Lets the sites be those that are configured now. Those that are reached as before stay as they are, with all that
-    /// is known of them; what cannot be used leaves a site of the same name as it is.
+    /// Lets the sites be those that are configured now. Those that are reached as before stay as they are, with all
+    /// that is known of them; what cannot be used leaves a site of the same name as it is.
     pub fn exchange(&self, configured: Vec<Result<SiteConfig, RefusedSite>>) -> Exchange {
         let before = self.present();
         let mut exchange = Exchange::default();
@@ -265,6 +266,10 @@ impl Sites {
             }
         }
         exchange.removed.extend(before.sites.keys().filter(|name| !sites.contains_key(*name)).cloned());
+        for gone in &exchange.removed {
+            // Nobody is to be woken for a site that is no more.
+            metrics::gauge!(SITE_BREAKER, "site" => gone.clone()).set(0.0);
+        }
         exchange.refused.extend(refused.iter().filter(|refused| !before.refused.contains(refused)).cloned());
         let is_same = exchange == Exchange::default() && refused.len() == before.refused.len();
         if !is_same {

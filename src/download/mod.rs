@@ -17,9 +17,11 @@ pub use error::DownloadError;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use hyper::{Response, body::Body, body::Incoming, header};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::time::timeout;
 use url::{Host, Url};
+
+use crate::trust::{system_roots, tls_trusting};
 
 /// Most redirects from the first address to the last.
 const MOST_REDIRECTS: usize = 5;
@@ -46,15 +48,7 @@ impl Downloader {
     /// # Errors
     /// No TLS, in words.
     pub fn new(reach: Reach) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        // Some of a system's certificates may be odd; without any, each connection will say so.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("no TLS: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = tls_trusting(system_roots())?;
         let lookup: Lookup = Arc::new(|host, port| {
             Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.take(MOST_ADDRESSES).collect()) })
         });

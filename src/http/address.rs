@@ -14,6 +14,7 @@ use actix_web::{
 
 use super::plain;
 use crate::{
+    broker::Broker,
     config::{Config, Network, host_of, is_host},
     request::came_from,
 };
@@ -37,9 +38,8 @@ impl Addresses {
     /// What the configuration says.
     pub fn new(config: &Config) -> Self {
         let public = &config.occi.public_url;
-        // Sites that are told to fetch images there must be let in.
-        let addresses = config.site.iter().filter_map(|site| site.image_url());
-        let for_sites = addresses.chain([config.images.url.as_str()]).filter_map(host_of);
+        // Sites that are told to fetch images there must be let in; those of single sites are known to the broker.
+        let for_sites = host_of(&config.images.url);
         Self {
             public_url: (!public.is_empty()).then(|| public.clone()),
             hosts: config.http.hosts.iter().map(|host| host.to_ascii_lowercase()).chain(for_sites).collect(),
@@ -61,7 +61,8 @@ impl Addresses {
         let tls = scheme.map_or(self.tls, |scheme| scheme == "https");
         let Some(host) = host else { return Ok(format!("{}://{local}", if tls { "https" } else { "http" })) };
         let host = host.to_ascii_lowercase();
-        if !is_host(&host) || !(self.hosts.contains(&host) || is_local(&host, local)) {
+        let is_known = || self.hosts.contains(&host) || is_local(&host, local) || is_told_to_sites(request, &host);
+        if !is_host(&host) || !is_known() {
             return Err(Misdirected(host.chars().take(80).collect()));
         }
         Ok(format!("{}://{host}", if tls { "https" } else { "http" }))
@@ -128,6 +129,11 @@ pub async fn by_name<B: MessageBody + 'static>(
         return Ok(request.into_response(answer).map_into_right_body());
     }
     Ok(next.call(request).await?.map_into_left_body())
+}
+
+/// Whether a site was told to fetch images under this name.
+fn is_told_to_sites(request: &HttpRequest, host: &str) -> bool {
+    request.app_data::<web::Data<Broker>>().is_some_and(|broker| broker.is_told_to_sites(host))
 }
 
 /// The start of every URL in an answer to this request.

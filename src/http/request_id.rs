@@ -3,14 +3,18 @@
 use std::time::Instant;
 
 use actix_web::{
-    Error,
-    body::MessageBody,
+    Error, HttpResponse,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method, StatusCode,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
     web,
 };
+use backend::request::{TRAIL_HEADER, Trail};
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
@@ -43,7 +47,7 @@ fn logged(path: &str) -> String {
 pub async fn follow(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
     let id = of_client(request.headers()).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     let method = request.method().clone();
     let path = logged(request.path());
@@ -57,15 +61,29 @@ pub async fn follow(
         status = field::Empty,
         milliseconds = field::Empty,
     );
+    let (trail, circle) = match trail_of(request.headers()) {
+        Ok(trail) => {
+            let circle = refusal(&trail, request::broker(), request.method());
+            (trail, circle)
+        }
+        Err(words) => (Trail::default(), Some((StatusCode::BAD_REQUEST, words))),
+    };
     let begun = Instant::now();
     let from = request.app_data::<web::Data<Addresses>>().map(|addresses| addresses.client(request.request()));
     let serve = async {
         if let Some(from) = from {
             request::came_from(from.to_string());
         }
-        next.call(request).await
+        match circle {
+            None => next.call(request).await.map(ServiceResponse::map_into_left_body),
+            Some((status, words)) => {
+                tracing::warn!(reason = words, "refused by its trail");
+                let answer = HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(words);
+                Ok(request.into_response(answer).map_into_right_body())
+            }
+        }
     };
-    let outcome = request::scope(id.as_str(), serve).instrument(span.clone()).await;
+    let outcome = request::scope_behind(id.as_str(), trail, serve).instrument(span.clone()).await;
     let header = HeaderValue::from_str(&id);
     let (status, outcome) = match outcome {
         Ok(mut response) => {
@@ -97,6 +115,31 @@ fn of_client(headers: &HeaderMap) -> Option<&str> {
     (!id.is_empty() && id.len() <= LONGEST && id.bytes().all(plain)).then_some(id)
 }
 
+/// The brokers that the request has come through, as the last one says.
+fn trail_of(headers: &HeaderMap) -> Result<Trail, String> {
+    let Some(field) = headers.get(TRAIL_HEADER) else { return Ok(Trail::default()) };
+    let read = field.to_str().ok().and_then(|text| text.parse().ok());
+    read.ok_or_else(|| format!("{TRAIL_HEADER} must be UUIDs joined by commas, 8 at most; send the request anew\n"))
+}
+
+/// Why a request that changes something goes no further: it would go in a circle, or through too many brokers. Reading
+/// goes nowhere else, and tells who is here.
+fn refusal(trail: &Trail, own: Option<Uuid>, method: &Method) -> Option<(StatusCode, String)> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let words = if own.is_some_and(|own| trail.brokers().contains(&own)) {
+        format!(
+            "the request has come through this broker already, by way of {trail}: remove the site that leads back\n"
+        )
+    } else if trail.is_full() {
+        format!("the request has come through {} brokers, more than may stand behind one another\n", Trail::MOST)
+    } else {
+        return None;
+    };
+    Some((StatusCode::LOOP_DETECTED, words))
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::{App, HttpResponse, error::ErrorImATeapot, middleware::from_fn, test, web};
@@ -119,6 +162,43 @@ mod tests {
             assert!(!taken(id), "{id}");
         }
         assert_eq!(of_client(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    async fn a_request_that_goes_in_a_circle_is_refused() {
+        let [own, other] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let trail = |brokers: &[Uuid]| {
+            brokers.iter().fold(Trail::default(), |trail, broker| trail.followed_by(*broker).unwrap())
+        };
+        let status = |trail: &Trail, method: Method| refusal(trail, Some(own), &method).map(|(status, _)| status);
+        let looped = Some(StatusCode::LOOP_DETECTED);
+        assert_eq!(status(&trail(&[]), Method::POST), None);
+        assert_eq!(status(&trail(&[other]), Method::POST), None);
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            assert_eq!(status(&trail(&[other, own]), method.clone()), looped);
+            assert_eq!(status(&trail(&[other; Trail::MOST]), method), looped);
+        }
+        assert_eq!(status(&trail(&[other, own]), Method::GET), None, "who reads may learn that it is a circle");
+    }
+
+    #[test]
+    async fn the_trail_is_in_scope_and_a_malformed_one_is_refused() {
+        let app = App::new().wrap(from_fn(follow)).route(
+            "/",
+            web::post().to(async || HttpResponse::Ok().body(request::trail().unwrap_or_default().to_string())),
+        );
+        let app = test::init_service(app).await;
+        let call = async |trail: &str| {
+            let request = test::TestRequest::post().uri("/").insert_header((TRAIL_HEADER, trail)).to_request();
+            let response = test::call_service(&app, request).await;
+            (response.status(), String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
+        };
+        let way = format!("{},{}", Uuid::from_u128(7), Uuid::from_u128(8));
+        assert_eq!(call(&way).await, (StatusCode::OK, way.clone()));
+        assert_eq!(call("").await, (StatusCode::OK, String::new()));
+        for bad in ["x", "7;8", &[way.as_str(); 5].join(",")] {
+            assert_eq!(call(bad).await.0, StatusCode::BAD_REQUEST, "{bad}");
+        }
     }
 
     #[test]

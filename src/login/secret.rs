@@ -14,6 +14,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce, aead::Aead};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use thiserror::Error;
+use uuid::Uuid;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -110,6 +111,13 @@ impl Secret {
         // Only more than 255 blocks are an error, and this is one.
         let _ = Hkdf::<Sha256>::new(Some(b"tombolo"), &self.key).expand(label.as_bytes(), &mut key);
         key
+    }
+
+    /// Who the installation is among brokers: the same for all its replicas, and nothing that tells of the secret.
+    pub fn broker_id(&self) -> Uuid {
+        let mut id = [0; 16];
+        id.iter_mut().zip(self.derive("broker id")).for_each(|(place, byte)| *place = byte);
+        uuid::Builder::from_random_bytes(id).into_uuid()
     }
 
     /// Encrypts and authenticates for a purpose; base64url.

@@ -8,6 +8,8 @@ use crate::store::member::ProjectId;
 
 /// Most images that are fetched at once by all together. Each takes a thread now and then, and some MiB.
 const MOST: usize = 256;
+/// Most of these that strangers have. They must not keep sites and members from what they need.
+const MOST_OF_STRANGERS: usize = 128;
 
 /// As whom somebody who fetches is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,7 +44,9 @@ impl Fetches {
     pub fn admit(self: Arc<Self>, fetcher: Fetcher) -> Option<Place> {
         let mut open = self.open();
         let (of_one, all) = (open.get(&fetcher).copied().unwrap_or(0), open.values().sum::<usize>());
-        if of_one >= self.most_of_one || all >= MOST {
+        let is_stranger = |fetcher: &Fetcher| matches!(fetcher, Fetcher::Stranger(_));
+        let of_strangers = || open.iter().filter(|(one, _)| is_stranger(one)).map(|(_, count)| count).sum::<usize>();
+        if of_one >= self.most_of_one || all >= MOST || (is_stranger(&fetcher) && of_strangers() >= MOST_OF_STRANGERS) {
             return None;
         }
         open.insert(fetcher.clone(), of_one + 1);
@@ -80,9 +84,12 @@ mod tests {
         let greedy = || Fetcher::Site("lab".into());
         let mut places: Vec<Place> = (0..16).map(|_| admit(greedy()).unwrap()).collect();
         assert!(admit(greedy()).is_none());
-        let others = (0..240).map(|number| Fetcher::Stranger(Ipv4Addr::from_bits(number).into()));
-        places.extend(others.map(|other| admit(other).unwrap()));
-        let late = || Fetcher::Stranger(Ipv4Addr::BROADCAST.into());
+        let strangers = (0..128).map(|number| Fetcher::Stranger(Ipv4Addr::from_bits(number).into()));
+        places.extend(strangers.map(|stranger| admit(stranger).unwrap()));
+        assert!(admit(Fetcher::Stranger(Ipv4Addr::BROADCAST.into())).is_none(), "the others' places are kept free");
+        let sites = (0..112).map(|number| Fetcher::Site(number.to_string()));
+        places.extend(sites.map(|site| admit(site).unwrap()));
+        let late = || Fetcher::Site("late".into());
         assert!(admit(late()).is_none());
         places.remove(0);
         let place = admit(late());

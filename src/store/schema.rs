@@ -120,6 +120,7 @@ diesel::table! {
         begun_at -> Nullable<BigInt>,
         asked_at -> Nullable<BigInt>,
         request_id -> Nullable<Text>,
+        trail -> Nullable<Text>,
     }
 }
 

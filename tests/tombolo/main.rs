@@ -40,6 +40,7 @@ mod request_id;
 mod school;
 mod security_group;
 mod server;
+mod sites;
 mod storage;
 mod transcripts;
 mod user_mixin;

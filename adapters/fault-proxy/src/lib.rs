@@ -12,6 +12,7 @@ mod fault;
 mod journal;
 mod proxy;
 mod reading;
+pub mod suite;
 mod upstream;
 mod which;
 

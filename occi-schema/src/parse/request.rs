@@ -8,7 +8,7 @@ use crate::value::{RawValue, Value};
 use crate::well_known::attribute;
 
 /// A category that a client names, with whatever it says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CategoryReference {
     /// Identity.
     pub id: CategoryId,
@@ -24,6 +24,8 @@ pub struct CategoryReference {
     pub location: Option<String>,
     /// Attributes and their flags.
     pub attributes: Vec<(AttributeName, AttributeFlags)>,
+    /// Values that attributes have unless something else is said (JSON only).
+    pub defaults: Vec<(AttributeName, Value)>,
     /// Actions.
     pub actions: Vec<CategoryId>,
 }
@@ -49,8 +51,15 @@ impl CategoryReference {
             applies: Vec::new(),
             location: None,
             attributes: Vec::new(),
+            defaults: Vec::new(),
             actions: Vec::new(),
         }
+    }
+
+    /// The value that an attribute has unless something else is said.
+    #[must_use]
+    pub fn default(&self, name: &AttributeName) -> Option<&Value> {
+        self.defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 }
 

@@ -7,11 +7,13 @@
 mod escape;
 mod json;
 mod listing;
+mod request;
 mod text;
 
 use std::collections::BTreeMap;
 
 pub use listing::ListingWriter;
+pub use request::{Attributes, LinkWish, Wish, filter, invocation, wish};
 
 use crate::attribute::AttributeName;
 use crate::category::Category;

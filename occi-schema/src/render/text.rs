@@ -62,7 +62,7 @@ fn described_category(out: &mut String, model: &Model, category: Category<'_>, p
     }
 }
 
-fn parameter(out: &mut String, name: &str, value: &str) {
+pub(super) fn parameter(out: &mut String, name: &str, value: &str) {
     for part in ["; ", name, "=\"", value, "\""] {
         out.push_str(part);
     }
@@ -78,7 +78,7 @@ fn attribute_with_flags(definition: &AttributeDefinition, mode: Mode) -> String 
     format!("{}{flags}", definition.name)
 }
 
-fn identifiers<'a>(ids: impl IntoIterator<Item = &'a CategoryId>) -> String {
+pub(super) fn identifiers<'a>(ids: impl IntoIterator<Item = &'a CategoryId>) -> String {
     let mut list = String::new();
     for id in ids {
         if !list.is_empty() {
@@ -89,7 +89,7 @@ fn identifiers<'a>(ids: impl IntoIterator<Item = &'a CategoryId>) -> String {
     list
 }
 
-fn short_category(out: &mut String, id: &CategoryId, class: Class) {
+pub(super) fn short_category(out: &mut String, id: &CategoryId, class: Class) {
     out.push_str(id.term());
     parameter(out, "scheme", id.scheme());
     parameter(out, "class", class.as_str());
@@ -157,7 +157,7 @@ fn for_each_item(view: &EntityView<'_>, model: Option<&Model>, place: Place, mut
     }
 }
 
-fn assignment(out: &mut String, name: &AttributeName, write_value: impl FnOnce(&mut String)) {
+pub(super) fn assignment(out: &mut String, name: &AttributeName, write_value: impl FnOnce(&mut String)) {
     out.push_str(name.as_str());
     out.push('=');
     write_value(out);

@@ -84,6 +84,8 @@ impl Guarded {
             self.perform(call, permit, work).await
         }
         .instrument(span);
+        let trail = request::current_trail().or_else(crate::request::trail).unwrap_or_default();
+        let guarded = request::trail_scope(trail, guarded);
         match request {
             Some(id) => request::scope(id, guarded).await,
             None => guarded.await,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use backend::request::{self, RequestId};
+use backend::request::{self, RequestId, Trail};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -278,13 +278,14 @@ impl Engine {
         // Known wherever the steps lead, to the backend and back.
         let id = saga.request_id.clone().unwrap_or_else(|| saga.id.to_string());
         let backend_id = RequestId::try_from(id.clone()).ok();
+        let trail: Trail = saga.trail.as_deref().and_then(|trail| trail.parse().ok()).unwrap_or_default();
         let mut run = Run::new(saga, self.db.clone());
-        let leading = crate::request::scope(id, leader.lead(&mut run));
+        let leading = crate::request::scope_behind(id, trail.clone(), leader.lead(&mut run));
         let leading = lease_check::scope(Arc::new(move || right.holds()), leading);
         let leading = async {
             match backend_id {
-                Some(id) => request::scope(id, leading).await,
-                None => leading.await,
+                Some(id) => request::scope(id, request::trail_scope(trail, leading)).await,
+                None => request::trail_scope(trail, leading).await,
             }
         };
         let led = tokio::select! {

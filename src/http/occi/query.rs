@@ -1,6 +1,9 @@
 //! `/-/`: the query interface (GFD.223 section 9).
 
-use actix_web::HttpResponse;
+use actix_web::{
+    HttpResponse,
+    http::header::{HeaderName, HeaderValue},
+};
 use occi_schema::{Limits, OcciVersion, Purpose, parse, render};
 
 use super::{
@@ -11,6 +14,9 @@ use crate::{
     broker::{Broker, BrokerError},
     login::Principal,
 };
+
+/// Who this broker is, and which brokers stand behind it, the nearest first: who finds itself there stands in a circle.
+const BROKER_HEADER: HeaderName = HeaderName::from_static("x-tombolo-broker");
 
 /// The categories, with the mixins of the project if the request says whose it is.
 pub async fn show(
@@ -28,7 +34,11 @@ pub async fn show(
     let model = present.model.for_version(client);
     let wanted = model.resolve_filter(&filter).map_err(BrokerError::from)?.categories;
     let categories = model.queried(&wanted, client);
-    Ok(answer::rendered(200, render::categories(media, &model, categories).in_mode(model.mode())))
+    let mut response = answer::rendered(200, render::categories(media, &model, categories).in_mode(model.mode()));
+    if let Some(brokers) = broker.brokers().and_then(|brokers| HeaderValue::from_str(&brokers).ok()) {
+        response.headers_mut().insert(BROKER_HEADER, brokers);
+    }
+    Ok(response)
 }
 
 /// Defines or takes back mixins of the project.

@@ -1,4 +1,4 @@
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -8,8 +8,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use thiserror::Error;
+
+use crate::trust::{system_roots, tls_trusting};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -74,19 +76,11 @@ impl AskError {
 impl Web {
     /// Trusts whom this system trusts, over TLS 1.2 and 1.3.
     pub fn new() -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        // Some of a system's certificates may be odd; without any, each connection will say so.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self::trusting(roots)
+        Self::trusting(system_roots())
     }
 
     fn trusting(roots: RootCertStore) -> Result<Self, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("no TLS: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = tls_trusting(roots)?;
         let mut plain = HttpConnector::new();
         plain.enforce_http(false);
         plain.set_connect_timeout(Some(CONNECT));
@@ -152,6 +146,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rustls::{
         ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},

@@ -87,6 +87,8 @@ pub struct NewSaga {
     pub expires_at: Option<Timestamp>,
     /// On whose request.
     pub request_id: Option<String>,
+    /// The brokers that the request has come through.
+    pub trail: Option<String>,
 }
 
 /// A tenant asks.
@@ -136,6 +138,8 @@ pub struct Saga {
     pub asked_at: Option<Timestamp>,
     /// On whose request.
     pub request_id: Option<String>,
+    /// The brokers that the request has come through.
+    pub trail: Option<String>,
     /// Whether an owner works on it.
     pub held: bool,
 }
@@ -165,6 +169,7 @@ struct Row {
     begun_at: Option<i64>,
     asked_at: Option<i64>,
     request_id: Option<String>,
+    trail: Option<String>,
 }
 
 impl Row {
@@ -188,6 +193,7 @@ impl Row {
             operation: self.operation,
             priority: self.priority,
             request_id: self.request_id,
+            trail: self.trail,
             name: self.name,
             error: self.error,
         })
@@ -225,6 +231,7 @@ pub fn insert(connection: &mut DbConnection, saga: &NewSaga) -> Result<(), Store
         begun_at: None,
         asked_at: None,
         request_id: saga.request_id.clone(),
+        trail: saga.trail.clone(),
     };
     let new = diesel::insert_into(sagas::table).values(row);
     on_either!(connection, either => new.execute(either))?;

@@ -7,6 +7,7 @@ mod event;
 mod idempotency;
 mod ledger;
 mod migration;
+mod offer;
 pub(crate) mod postgres;
 mod quota;
 mod reservation;
@@ -251,6 +252,7 @@ fn new_saga(name: &'static str, entity: EntityId) -> NewSaga {
         priority: 0,
         expires_at: None,
         request_id: None,
+        trail: None,
     }
 }
 

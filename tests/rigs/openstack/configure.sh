@@ -39,8 +39,8 @@ END
 }
 
 # How services run commands as root: directly, not by the way of sudo, which a container need not have.
-privileged_commands() { # CONFIGURATION-FILE SECTION…
-    local file=$1 section
+privileged_commands() { # SERVICE SECTION…
+    local file=$configuration/$1/$1.conf section
     shift
     for section in "$@"; do
         printf '[%s]\nhelper_command = %s\n' "$section" "$environment/bin/privsep-helper --config-file $file"
@@ -99,6 +99,8 @@ connection = $(database_url keystone)
 provider = fernet
 [fernet_tokens]
 key_repository = $data/keystone/token-keys
+[fernet_receipts]
+key_repository = $data/keystone/receipt-keys
 [credential]
 key_repository = $data/keystone/credential-keys
 [identity]
@@ -185,6 +187,8 @@ shutdown_timeout = 3
 vif_plugging_is_fatal = false
 vif_plugging_timeout = 0
 cpu_allocation_ratio = 16.0
+# Where the pages of noVNC would lie, which nova-novncproxy serves beside the consoles.
+web = $data/nova/pages
 ram_allocation_ratio = 1.0
 [api]
 auth_strategy = keystone
@@ -214,16 +218,18 @@ os_region_name = $region
 [vnc]
 enabled = true
 server_listen = 127.0.0.1
-novncproxy_base_url = http://127.0.0.1:${port[novnc-proxy]}/vnc_lite.html
+novncproxy_host = 127.0.0.1
+novncproxy_port = ${port[nova-novncproxy]}
+novncproxy_base_url = http://127.0.0.1:${port[nova-novncproxy]}/vnc_lite.html
 [serial_console]
 enabled = true
-base_url = ws://127.0.0.1:${port[serial-proxy]}/
+base_url = ws://127.0.0.1:${port[nova-serialproxy]}/
 proxyclient_address = 127.0.0.1
 serialproxy_host = 127.0.0.1
-serialproxy_port = ${port[serial-proxy]}
+serialproxy_port = ${port[nova-serialproxy]}
 [cache]
 enabled = false
-$(privileged_commands "$configuration/nova/nova.conf" nova_sys_admin privsep_osbrick vif_plug_linux_bridge_privileged)
+$(privileged_commands nova nova_sys_admin privsep_osbrick vif_plug_linux_bridge_privileged)
 $(shared_sections)
 END
 }
@@ -312,7 +318,7 @@ $(service_login)
 interface = public
 [coordination]
 backend_url = file://$data/cinder/coordination
-$(privileged_commands "$configuration/cinder/cinder.conf" cinder_sys_admin privsep_osbrick)
+$(privileged_commands cinder cinder_sys_admin privsep_osbrick)
 $(shared_sections)
 END
     echo "127.0.0.1:$data/cinder/share" >"$configuration/cinder/shares"
@@ -336,8 +342,8 @@ configure_plugins() {
 configure_everything() {
     local service
     mkdir -p "$configuration"/{keystone,placement,glance,nova,neutron,cinder} "$logs" "$processes" "$run/home" \
-        "$data"/{temporary,locks,neutron,rabbitmq} "$data"/keystone/{token-keys,credential-keys} \
-        "$data"/glance/{images,staging,tasks} "$data"/nova/instances "$data"/cinder/{volumes,share,conversion}
+        "$data"/{temporary,locks,neutron,rabbitmq} "$data"/keystone/{token-keys,receipt-keys,credential-keys} \
+        "$data"/glance/{images,staging,tasks} "$data"/nova/{instances,pages} "$data"/cinder/{volumes,share,conversion}
     for service in mariadb rabbitmq keystone placement glance nova neutron cinder plugins; do
         "configure_$service"
     done

@@ -24,6 +24,7 @@ migrate_keystone() {
     local owner=(--keystone-user "$(id -un)" --keystone-group "$(id -gn)")
     local keystone=(keystone-manage --config-dir "$configuration/keystone")
     "${keystone[@]}" fernet_setup "${owner[@]}"
+    "${keystone[@]}" receipt_setup "${owner[@]}"
     "${keystone[@]}" credential_setup "${owner[@]}"
     "${keystone[@]}" db_sync
     OS_BOOTSTRAP_PASSWORD=$admin_secret "${keystone[@]}" bootstrap --bootstrap-username admin \

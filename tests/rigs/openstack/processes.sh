@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # settings.sh and the file of secrets set the variables
-# Sourced after settings.sh: starts, watches and stops the rig's processes. Each one leads a session and a process
-# group of its own and bears the rig's mark in its environment; $processes/NAME holds its id and its start time, so that
-# neither a zombie nor a stranger with the same id is taken for it.
+# Sourced after settings.sh: starts, watches and stops the rig's processes. Each one leads a session and a process group
+# of its own, and works in a directory below $run; $processes/NAME holds its id and its start time, so that neither a
+# zombie nor a stranger with the same id is taken for it.
 
 # The start time of a process in clock ticks since boot; nothing when it is gone or a zombie.
 start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
@@ -14,14 +14,15 @@ is_alive() { # NAME
 }
 
 # Kills what is left of a process' group. A group outlives its leader, and its number is not given anew meanwhile; the
-# mark makes sure that it is the same group.
+# directory makes sure that it is the same group. (Command line and environment would not do: OpenStack's services
+# write over both.)
 kill_the_rest() { # NAME
     local id _ member
     [ -s "$processes/$1" ] && read -r id _ <"$processes/$1" || return 0
     for member in $(pgrep -g "$id" || true); do
-        if tr '\0' '\n' <"/proc/$member/environ" 2>/dev/null | grep -qxF "TOMBOLO_OPENSTACK_RUN=$run"; then
-            kill -KILL "$member" 2>/dev/null || true
-        fi
+        case "$(readlink "/proc/$member/cwd" 2>/dev/null || true)" in
+            "$run"/*) kill -KILL "$member" 2>/dev/null || true ;;
+        esac
     done
 }
 
@@ -40,7 +41,7 @@ start() { # NAME COMMAND…
             "TOMBOLO_OPENSTACK_PORT_SHIFT to a number that is added to every port"
     fi
     # Without 9>&- the processes would hold the lock of `up` for as long as they live.
-    TOMBOLO_OPENSTACK_RUN=$run setsid "$@" </dev/null >>"$logs/$name.log" 2>&1 9>&- &
+    (cd "$processes" && exec setsid "$@" </dev/null >>"$logs/$name.log" 2>&1 9>&-) &
     id=$!
     echo "$id $(start_time "$id")" >"$processes/$name"
     [ "$first_start" -ne 0 ] || first_start=$(date +%s)
@@ -68,6 +69,7 @@ stop() { # NAME [SECONDS]: asks, then kills
         read -r id _ <"$processes/$name"
         kill -TERM "$id" 2>/dev/null || true
         while is_alive "$name" && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
+        if is_alive "$name"; then kill -KILL -- "-$id" 2>/dev/null || true; fi
     fi
     kill_the_rest "$name"
     rm -f "$processes/$name"

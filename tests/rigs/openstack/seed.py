@@ -8,7 +8,7 @@ import sys
 from rest import Session, administrator, environment
 
 EXTERNAL_NETWORK = "public"
-# (name, cores, memory in MiB, disk in GB). No order fits all: quad has the cores of a huge, and less memory than a large.
+# (name, cores, memory in MiB, disk in GB). No order fits all: c1.quad has more cores than m1.large, and less memory.
 FLAVORS = (
     ("m1.tiny", 1, 128, 1),
     ("m1.micro", 1, 256, 2),

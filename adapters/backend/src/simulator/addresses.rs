@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Operation, Simulator, State, shelf::Object, unknown};
-use crate::{AddressId, AddressSpec, Addresses, BackendError, IntentTag, InterfaceTarget, ReservedAddress};
+use crate::{AddressId, AddressSpec, Addresses, BackendError, Capability, IntentTag, InterfaceTarget, ReservedAddress};
 
 /// Where addresses come from that nobody wished for: those for documentation (RFC 5737), which lead nowhere.
 const POOLS: [[u8; 3]; 2] = [[203, 0, 113], [198, 51, 100]];
@@ -46,6 +46,9 @@ impl State {
             && let Some(existing) = self.addresses.oldest(spec.tag)?
         {
             return Ok(self.address_facts(existing));
+        }
+        if spec.wanted.is_some() {
+            self.behaviour.must(Capability::ReservationOfChoice)?;
         }
         let id = self.addresses.fresh_name(spec.tag)?;
         let taken = |address: IpAddr| self.taken_addresses.contains(&address);

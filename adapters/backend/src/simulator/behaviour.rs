@@ -6,15 +6,17 @@ use std::{
 use disk_image::ImageFormat;
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, BackendError, Description, Limits};
+use crate::{Architecture, BackendError, Capabilities, Capability, Description, Limits, QuotaResource};
 
 /// How a [`super::Simulator`] behaves.
 #[derive(Debug, Clone)]
 pub struct Behaviour {
-    /// What it says of itself, and the limits that it enforces.
+    /// What it says of itself, and the limits, sizes and capabilities by which it goes.
     pub description: Description,
     /// Which optional parts of the contract it has.
     pub parts: Parts,
+    /// The most that all machines together may have of something.
+    pub quota: BTreeMap<QuotaResource, u64>,
     /// How long things take.
     pub delays: Delays,
     /// What fails, per operation, in this order.
@@ -41,11 +43,13 @@ impl Default for Behaviour {
                 image_formats: vec![ImageFormat::Raw],
                 limits: Limits { cores: 64, memory_mib: 256 * 1024, disk_bytes: 1 << 42, volume_bytes: 1 << 42 },
                 obstacle: None,
-                capabilities: crate::Capabilities::default(),
+                // It has nothing to fetch with.
+                capabilities: Capabilities::from_iter(Capability::ALL).without(&[Capability::ImageByUrl]),
                 sizes: Vec::new(),
                 particulars: crate::Particulars::default(),
             },
             parts: Parts::default(),
+            quota: BTreeMap::new(),
             delays: Delays::default(),
             faults: BTreeMap::new(),
             idempotent_create: true,
@@ -58,6 +62,25 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
+    /// What it says of itself, which follows from the parts that it has.
+    pub(super) fn describe(&self) -> Description {
+        let mut description = self.description.clone();
+        if !self.parts.volumes {
+            description.limits.volume_bytes = 0;
+        }
+        description.capabilities = description.capabilities.without(&self.parts.missing());
+        description
+    }
+
+    pub(super) fn can(&self, capability: Capability) -> bool {
+        self.description.capabilities.contain(capability) && !self.parts.missing().contains(&capability)
+    }
+
+    /// What cannot be is said at once.
+    pub(super) fn must(&self, capability: Capability) -> Result<(), BackendError> {
+        if self.can(capability) { Ok(()) } else { Err(capability.missing()) }
+    }
+
     /// How a call is received: after which delay, and with which fault. Faults are not used up by callers that do not
     /// get in.
     pub(super) fn reception(&mut self, operation: Operation) -> Result<(Duration, Option<Fault>), BackendError> {
@@ -84,16 +107,46 @@ pub struct Parts {
     pub addresses: bool,
     /// [`crate::SecurityGroups`].
     pub security_groups: bool,
+    /// [`crate::Snapshots`].
+    pub snapshots: bool,
+    /// [`crate::Events`].
+    pub events: bool,
 }
 
 impl Parts {
     /// Machines and nothing else.
-    pub const NONE: Self = Self { volumes: false, networks: false, addresses: false, security_groups: false };
+    pub const NONE: Self = Self {
+        volumes: false,
+        networks: false,
+        addresses: false,
+        security_groups: false,
+        snapshots: false,
+        events: false,
+    };
+
+    /// What cannot be without these parts.
+    pub(super) fn missing(self) -> Vec<Capability> {
+        use Capability::{
+            AddressOfChoice, Events, MacOfChoice, NetworkDown, NetworkReaddress, ReservationOfChoice, Snapshots,
+            VlanOfChoice, VolumeBackup, VolumeOffline, VolumeResize, VolumeSnapshot,
+        };
+        [
+            (self.volumes, &[VolumeOffline, VolumeResize, VolumeBackup, VolumeSnapshot][..]),
+            (self.networks, &[MacOfChoice, AddressOfChoice, VlanOfChoice, NetworkDown, NetworkReaddress][..]),
+            (self.addresses, &[ReservationOfChoice][..]),
+            (self.snapshots, &[Snapshots][..]),
+            (self.events, &[Events][..]),
+        ]
+        .into_iter()
+        .filter(|(there, _)| !there)
+        .flat_map(|(_, capabilities)| capabilities.iter().copied())
+        .collect()
+    }
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { volumes: true, networks: true, addresses: true, security_groups: true }
+        Self { volumes: true, networks: true, addresses: true, security_groups: true, snapshots: true, events: true }
     }
 }
 
@@ -117,6 +170,8 @@ pub struct Delays {
     pub volume: Duration,
     /// From the create of a network to the network that is up.
     pub network: Duration,
+    /// From the ask for a snapshot to the snapshot that is complete.
+    pub snapshot: Duration,
 }
 
 /// The calls of the contract.
@@ -126,6 +181,8 @@ pub struct Delays {
 pub enum Operation {
     Describe,
     ProvideImage,
+    FindImage,
+    DeleteImage,
     Create,
     Machine,
     FindByTag,
@@ -136,6 +193,13 @@ pub enum Operation {
     Suspend,
     Resize,
     Save,
+    Console,
+    Quota,
+    TakeSnapshot,
+    Snapshots,
+    RevertSnapshot,
+    RemoveSnapshot,
+    FollowEvents,
     Delete,
     CreateVolume,
     Volume,

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, io};
 
 use bytes::Bytes;
-use disk_image::ContentDigest;
+use disk_image::{ContentDigest, ImageFormat};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
 
-use crate::{BackendError, SavedDisk};
+use super::State;
+use crate::{BackendError, SavedDisk, SiteImage, SiteImageState};
 
 /// Larger images are held by name and length only.
 const MOST_KEPT_OF_ONE: u64 = 4 << 20;
@@ -35,6 +36,10 @@ impl Images {
         self.held.contains_key(digest)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     pub(super) fn insert(&mut self, digest: ContentDigest, size: u64, received: Received) {
         let mut bytes = Bytes::from(received.kept);
         if self.kept + bytes.len() as u64 > MOST_KEPT {
@@ -46,6 +51,23 @@ impl Images {
         }
     }
 
+    pub(super) fn find(&self, digest: &ContentDigest) -> Option<SiteImage> {
+        let held = self.held.get(digest)?;
+        Some(SiteImage {
+            digest: *digest,
+            id: format!("img-{digest}"),
+            state: SiteImageState::Ready,
+            format: Some(ImageFormat::Raw),
+            stored_bytes: Some(held.size),
+        })
+    }
+
+    pub(super) fn remove(&mut self, digest: &ContentDigest) {
+        if let Some(gone) = self.held.remove(digest) {
+            self.kept -= gone.bytes.len() as u64;
+        }
+    }
+
     /// The image's bytes up to a whole sector, with a mark at the begin of the last one. The same mark gives the same
     /// disk. However large its machine's disk is meant to be, it is as large as its image, so that tests need not move
     /// gigabytes of zeros.
@@ -53,6 +75,16 @@ impl Images {
         let image = self.held.get(digest).ok_or_else(|| BackendError::NotFound(format!("image {digest}")))?;
         let size = image.size.max(1).next_multiple_of(SECTOR);
         Ok(MarkedDisk { size, bytes: image.bytes.clone(), mark })
+    }
+}
+
+impl State {
+    pub(super) fn delete_image(&mut self, digest: &ContentDigest) -> Result<(), BackendError> {
+        if let Some((id, _)) = self.machines.iter().find(|(_, machine)| machine.spec.image == *digest) {
+            return Err(BackendError::Conflict(format!("machine {id} was made from image {digest}: delete it first")));
+        }
+        self.images.remove(digest);
+        Ok(())
     }
 }
 

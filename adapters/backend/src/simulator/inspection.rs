@@ -9,7 +9,7 @@ use super::{
     Operation, Parts, Simulator, State,
     shelf::{Object, Shelf},
 };
-use crate::{IntentTag, MachineSpec, NetworkSpec, VolumeSpec, request::RequestId};
+use crate::{Capability, IntentTag, MachineSpec, NetworkSpec, VolumeSpec, request::RequestId};
 
 /// Kinds of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct Inventory {
     pub security_groups: usize,
     /// How many times a machine has a security group.
     pub applied_groups: usize,
+    /// Snapshots of machines.
+    #[serde(default)]
+    pub snapshots: usize,
     /// The calls of each kind, failures included.
     pub calls: BTreeMap<Operation, u64>,
     /// All calls.
@@ -159,6 +162,7 @@ impl Simulator {
             inventory.attachments += machine.attachments.len();
             inventory.interfaces += machine.interfaces.len();
             inventory.applied_groups += machine.security_groups.len();
+            inventory.snapshots += machine.snapshots.len();
         }
         inventory
     }
@@ -166,7 +170,12 @@ impl Simulator {
     /// Which optional parts of the contract it has.
     #[must_use]
     pub fn parts(&self) -> Parts {
-        self.lock().behaviour.parts
+        let behaviour = &self.lock().behaviour;
+        Parts {
+            snapshots: behaviour.can(Capability::Snapshots),
+            events: behaviour.can(Capability::Events),
+            ..behaviour.parts
+        }
     }
 
     /// Whether the image was delivered.

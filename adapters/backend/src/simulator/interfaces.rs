@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{State, address_range::AddressRange};
 use crate::{
-    AddressId, BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget, MacAddress, MachineId, NetworkId,
+    AddressId, BackendError, Capability, IntentTag, Interface, InterfaceSpec, InterfaceTarget, MacAddress, MachineId,
+    NetworkId,
 };
 
 /// An interface, and where it leads.
@@ -26,6 +27,12 @@ impl State {
             return Ok(existing.facts.clone());
         }
         let device = free_device(interfaces);
+        if spec.mac.is_some() {
+            self.behaviour.must(Capability::MacOfChoice)?;
+        }
+        if spec.address.is_some() {
+            self.behaviour.must(Capability::AddressOfChoice)?;
+        }
         let place = match &spec.target {
             InterfaceTarget::Network(network) => self.place_on_network(network, spec.address)?,
             InterfaceTarget::Address(address) => self.place_at_address(address, spec.address)?,

@@ -127,12 +127,14 @@ impl State {
         self.part_interfaces(id, |_| true);
         if let Some(machine) = self.machines.remove(id) {
             machine.security_groups.iter().for_each(|group| self.joins.lifted(id, group));
+            self.tell_of_machine(id);
         }
     }
 
     /// The volume goes, out of its machine too.
     pub(super) fn remove_volume(&mut self, id: &VolumeId) {
         self.volumes.remove(id);
+        self.tell_of_volume(id);
         if let Some(machine) = self.joins.volumes.get(id).cloned() {
             self.part_volumes(&machine, |attachment| attachment.volume == *id);
         }

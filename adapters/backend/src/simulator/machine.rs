@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::{Course, interfaces::PluggedInterface, shelf::Object};
+use super::{Course, interfaces::PluggedInterface, shelf::Object, snapshots::SimulatedSnapshot};
 use crate::{
-    Attachment, BackendError, Endpoint, IntentTag, Machine, MachineId, MachineSize, MachineSpec, MachineState,
-    SaveMethod, SecurityGroupId,
+    Attachment, BackendError, ConsoleKind, ConsoleTicket, Endpoint, IntentTag, Machine, MachineId, MachineSize,
+    MachineSpec, MachineState, SaveMethod, SecurityGroupId, Snapshot, SnapshotId,
 };
 
 pub(super) struct SimulatedMachine {
@@ -19,6 +20,7 @@ pub(super) struct SimulatedMachine {
     pub(super) attachments: Vec<Attachment>,
     pub(super) interfaces: Vec<PluggedInterface>,
     pub(super) security_groups: BTreeSet<SecurityGroupId>,
+    pub(super) snapshots: Vec<SimulatedSnapshot>,
     /// Seems to fail and to recover; rare, so not to cost every machine its room.
     flapping: Option<Box<Flapping>>,
     /// Lists cannot show it.
@@ -50,6 +52,7 @@ impl SimulatedMachine {
             attachments: Vec::new(),
             interfaces: Vec::new(),
             security_groups: BTreeSet::new(),
+            snapshots: Vec::new(),
             flapping: None,
             garbled: false,
         }
@@ -181,6 +184,43 @@ impl SimulatedMachine {
             (_, other) => return Err(self.refusal("saved", other)),
         }
         Ok(())
+    }
+
+    /// Nobody listens where the ticket leads.
+    pub(super) fn console(&self, kind: ConsoleKind, now: Instant) -> Result<ConsoleTicket, BackendError> {
+        match self.course.at(now) {
+            MachineState::Running => {
+                let url = format!("wss://simulator.invalid/{}/{kind}?ticket={}", self.id, Uuid::new_v4());
+                Ok(ConsoleTicket { kind, url, holds_for: Some(Duration::from_secs(60)) })
+            }
+            other => Err(self.refusal("shown", other)),
+        }
+    }
+
+    pub(super) fn take_snapshot(
+        &mut self,
+        id: SnapshotId,
+        tag: IntentTag,
+        now: Instant,
+        complete_at: Instant,
+    ) -> Result<Snapshot, BackendError> {
+        match self.course.at(now) {
+            state @ (MachineState::Running | MachineState::Stopped | MachineState::Suspended) => {
+                let snapshot = SimulatedSnapshot { id, tag, complete_at, state };
+                let facts = snapshot.facts(now);
+                self.snapshots.push(snapshot);
+                Ok(facts)
+            }
+            other => Err(self.refusal("kept as it is", other)),
+        }
+    }
+
+    /// Goes back to the state that it had then.
+    pub(super) fn revert(&mut self, state: MachineState, running_at: Instant) {
+        match state {
+            MachineState::Running => self.boot(running_at),
+            state => self.go(Course::at_rest(state)),
+        }
     }
 
     fn refusal(&self, asked: &str, state: MachineState) -> BackendError {

@@ -14,9 +14,9 @@ use super::{
     unknown,
 };
 use crate::{
-    Addresses, Backend, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize,
-    MachineSpec, Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod,
-    Volumes,
+    Addresses, Backend, BackendError, Capability, ConsoleKind, ConsoleTicket, Description, Events, ImageOffer,
+    IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec, Networks, Progress, Quota, RestartMethod,
+    SaveMethod, SavedDisk, SecurityGroups, SiteImage, Snapshots, StopMethod, SuspendMethod, Volumes,
 };
 
 impl State {
@@ -28,15 +28,24 @@ impl State {
         self.machines.get_mut(id).ok_or_else(|| unknown("a machine", id))
     }
 
-    fn admit(&self, size: MachineSize) -> Result<(), BackendError> {
-        let limits = self.behaviour.description.limits;
-        if size.cores == 0 || size.memory_mib == 0 {
+    /// The size that a machine of the wanted one gets.
+    fn admit(&self, wanted: MachineSize) -> Result<MachineSize, BackendError> {
+        let description = &self.behaviour.description;
+        let limits = description.limits;
+        if wanted.cores == 0 || wanted.memory_mib == 0 {
             return Err(BackendError::Refused("a machine needs a core and some memory".into()));
         }
-        if size.cores > limits.cores || size.memory_mib > limits.memory_mib || size.disk_bytes > limits.disk_bytes {
+        let MachineSize { cores, memory_mib, disk_bytes } = wanted;
+        if cores > limits.cores || memory_mib > limits.memory_mib || disk_bytes > limits.disk_bytes {
             return Err(BackendError::Refused("the machine is larger than this backend's limits".into()));
         }
-        Ok(())
+        if description.sizes.is_empty() {
+            return Ok(wanted);
+        }
+        let offer = description.offer_for(wanted).ok_or_else(|| {
+            BackendError::Refused(format!("none of the sizes that are offered holds {wanted:?}: choose a lesser one"))
+        })?;
+        Ok(MachineSize { disk_bytes: offer.size.disk_bytes.max(disk_bytes), ..offer.size })
     }
 
     fn create_machine(&mut self, spec: &MachineSpec, now: Instant) -> Result<Machine, BackendError> {
@@ -45,11 +54,36 @@ impl State {
         {
             return Ok(existing.facts(now));
         }
-        self.admit(size_of(spec))?;
+        if !spec.ssh_keys.is_empty() {
+            self.behaviour.must(Capability::SshKeys)?;
+        }
+        if spec.user_data.is_some() {
+            self.behaviour.must(Capability::UserData)?;
+        }
+        let MachineSize { cores, memory_mib, disk_bytes } = self.admit(size_of(spec))?;
         if !self.images.holds(&spec.image) {
             return Err(BackendError::NotFound(format!("image {}", spec.image)));
         }
-        self.add_machine(spec.clone(), now, now + self.behaviour.delays.boot)
+        let granted = MachineSpec { cores, memory_mib, disk_bytes, ..spec.clone() };
+        self.leave_room(&granted)?;
+        let machine = self.add_machine(granted, now, now + self.behaviour.delays.boot)?;
+        match self.join(&machine.id, spec, now) {
+            Ok(()) => Ok(machine),
+            Err(error) => {
+                self.remove_machine(&machine.id);
+                Err(error)
+            }
+        }
+    }
+
+    fn join(&mut self, machine: &MachineId, spec: &MachineSpec, now: Instant) -> Result<(), BackendError> {
+        for volume in &spec.joins.volumes {
+            self.attach(machine, volume, now)?;
+        }
+        for interface in &spec.joins.interfaces {
+            self.plug(machine, interface)?;
+        }
+        spec.joins.security_groups.iter().try_for_each(|group| self.apply(machine, group))
     }
 
     pub(super) fn add_machine(
@@ -61,7 +95,8 @@ impl State {
         let id = self.machines.fresh_name(spec.tag)?;
         let machine = SimulatedMachine::building(id.clone(), spec, running_at);
         let facts = machine.facts(now);
-        self.machines.insert(id, machine, now);
+        self.machines.insert(id.clone(), machine, now);
+        self.tell_of_machine(&id);
         Ok(facts)
     }
 }
@@ -72,6 +107,10 @@ impl Simulator {
         let visited = self.begin(Operation::Save).await?;
         let (disk, pause) = {
             let mut state = self.lock();
+            state.behaviour.must(match method {
+                SaveMethod::Hot => Capability::SaveHot,
+                SaveMethod::Deferred => Capability::SaveDeferred,
+            })?;
             let delays = state.behaviour.delays;
             let machine = state.machine_mut(id)?;
             machine.save(method, Instant::now(), delays.boot)?;
@@ -101,14 +140,7 @@ impl Simulator {
 #[async_trait]
 impl Backend for Simulator {
     async fn describe(&self) -> Result<Description, BackendError> {
-        let describe = |state: &mut State, _| {
-            let mut description = state.behaviour.description.clone();
-            if !state.behaviour.parts.volumes {
-                description.limits.volume_bytes = 0;
-            }
-            Ok(description)
-        };
-        self.perform(Operation::Describe, describe).await
+        self.perform(Operation::Describe, |state, _| Ok(state.behaviour.describe())).await
     }
 
     async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Result<(), BackendError> {
@@ -174,7 +206,9 @@ impl Backend for Simulator {
     async fn start(&self, id: &MachineId) -> Result<(), BackendError> {
         let start = |state: &mut State, now| {
             let boot = state.behaviour.delays.boot;
-            state.machine_mut(id)?.start(now, boot)
+            state.machine_mut(id)?.start(now, boot)?;
+            state.tell_of_machine(id);
+            Ok(())
         };
         self.perform(Operation::Start, start).await
     }
@@ -182,7 +216,9 @@ impl Backend for Simulator {
     async fn stop(&self, id: &MachineId, method: StopMethod) -> Result<(), BackendError> {
         let stop = |state: &mut State, now| {
             let pause = if method == StopMethod::PowerOff { Duration::ZERO } else { state.behaviour.delays.stop };
-            state.machine_mut(id)?.stop(now, pause)
+            state.machine_mut(id)?.stop(now, pause)?;
+            state.tell_of_machine(id);
+            Ok(())
         };
         self.perform(Operation::Stop, stop).await
     }
@@ -190,31 +226,74 @@ impl Backend for Simulator {
     async fn restart(&self, id: &MachineId, _method: RestartMethod) -> Result<(), BackendError> {
         let restart = |state: &mut State, now| {
             let boot = state.behaviour.delays.boot;
-            state.machine_mut(id)?.restart(now, boot)
+            state.machine_mut(id)?.restart(now, boot)?;
+            state.tell_of_machine(id);
+            Ok(())
         };
         self.perform(Operation::Restart, restart).await
     }
 
-    async fn suspend(&self, id: &MachineId, _method: SuspendMethod) -> Result<(), BackendError> {
+    async fn suspend(&self, id: &MachineId, method: SuspendMethod) -> Result<(), BackendError> {
         let suspend = |state: &mut State, now| {
+            state.behaviour.must(match method {
+                SuspendMethod::Suspend => Capability::Suspend,
+                SuspendMethod::Hibernate => Capability::Hibernate,
+            })?;
             let pause = state.behaviour.delays.suspend;
-            state.machine_mut(id)?.suspend(now, pause)
+            state.machine_mut(id)?.suspend(now, pause)?;
+            state.tell_of_machine(id);
+            Ok(())
         };
         self.perform(Operation::Suspend, suspend).await
     }
 
     async fn resize(&self, id: &MachineId, size: &MachineSize) -> Result<(), BackendError> {
         let resize = |state: &mut State, now| {
+            state.behaviour.must(Capability::Resize)?;
             state.machine(id)?;
-            state.admit(*size)?;
+            let size = state.admit(*size)?;
             let boot = state.behaviour.delays.boot;
-            state.machine_mut(id)?.resize(*size, now, boot)
+            state.machine_mut(id)?.resize(size, now, boot)?;
+            state.tell_of_machine(id);
+            Ok(())
         };
         self.perform(Operation::Resize, resize).await
     }
 
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Result<SavedDisk, BackendError> {
         Ok(self.save_marked(id, method).await?.into())
+    }
+
+    async fn find_image(&self, digest: &ContentDigest) -> Result<Option<SiteImage>, BackendError> {
+        self.perform(Operation::FindImage, |state, _| Ok(state.images.find(digest))).await
+    }
+
+    async fn delete_image(&self, digest: &ContentDigest) -> Result<(), BackendError> {
+        self.perform(Operation::DeleteImage, |state, _| state.delete_image(digest)).await
+    }
+
+    async fn console(&self, id: &MachineId, kind: ConsoleKind) -> Result<ConsoleTicket, BackendError> {
+        let show = |state: &mut State, now| {
+            state.behaviour.must(Capability::Console)?;
+            state.machine(id)?.console(kind, now)
+        };
+        self.perform(Operation::Console, show).await
+    }
+
+    async fn quota(&self) -> Result<Quota, BackendError> {
+        let count = |state: &mut State, _| {
+            state.behaviour.must(Capability::Quota)?;
+            Ok(state.quota())
+        };
+        self.perform(Operation::Quota, count).await
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        self.parts().snapshots.then_some(self as &dyn Snapshots)
+    }
+
+    fn events(&self) -> Option<&dyn Events> {
+        self.parts().events.then_some(self as &dyn Events)
     }
 
     fn volumes(&self) -> Option<&dyn Volumes> {

@@ -74,6 +74,7 @@ impl Simulator {
         let mut state = self.lock();
         for id in state.networks.names(tag) {
             state.networks.remove(&id);
+            state.tell_of_network(&id);
             state.remove_interfaces_to(&InterfaceTarget::Network(id));
         }
     }
@@ -104,6 +105,7 @@ impl Simulator {
         for id in state.volumes.names(tag) {
             if let Some(volume) = state.volumes.get_mut(&id) {
                 volume.fail(detail);
+                state.tell_of_volume(&id);
             }
         }
     }
@@ -114,6 +116,7 @@ impl Simulator {
         for id in state.networks.names(tag) {
             if let Some(network) = state.networks.get_mut(&id) {
                 network.fail(detail);
+                state.tell_of_network(&id);
             }
         }
     }
@@ -123,6 +126,7 @@ impl Simulator {
         for id in state.machines.names(tag) {
             if let Some(machine) = state.machines.get_mut(&id) {
                 happening(machine);
+                state.tell_of_machine(&id);
             }
         }
     }

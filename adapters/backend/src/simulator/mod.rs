@@ -4,6 +4,7 @@
 mod address_range;
 mod addresses;
 mod behaviour;
+mod changes;
 mod command;
 mod hanging;
 mod images;
@@ -15,8 +16,10 @@ mod machine;
 mod machines;
 mod mishaps;
 mod networks;
+mod quota;
 mod security_groups;
 mod shelf;
+mod snapshots;
 pub mod socket;
 mod traffic;
 mod volumes;
@@ -29,6 +32,7 @@ use std::{
 
 use addresses::SimulatedAddress;
 pub use behaviour::{Behaviour, Delays, Fault, Operation, Parts};
+use changes::Changes;
 pub use command::Command;
 use images::Images;
 pub use inspection::{Inventory, ObjectKind, TaggedObject};
@@ -64,6 +68,7 @@ struct State {
     security_groups: Shelf<SimulatedSecurityGroup>,
     joins: Joins,
     traffic: Traffic,
+    changes: Changes,
     stale_machines: StaleList<Machine>,
     stale_volumes: StaleList<Volume>,
     stale_networks: StaleList<Network>,

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::{Course, Operation, Simulator, State, address_range::AddressRange, shelf::Object, unknown};
 use crate::{
-    BackendError, IntentTag, Interface, InterfaceSpec, InterfaceTarget, Listing, MachineId, Network, NetworkId,
-    NetworkSpec, NetworkState, Networks,
+    BackendError, Capability, IntentTag, Interface, InterfaceSpec, InterfaceTarget, Listing, MachineId, Network,
+    NetworkId, NetworkSpec, NetworkState, Networks,
 };
 
 const LARGEST_VLAN: u16 = 4095;
@@ -33,6 +33,10 @@ impl SimulatedNetwork {
     pub(super) fn facts(&self, now: Instant) -> Network {
         let state = self.course.at(now);
         Network { id: self.id.clone(), tag: self.spec.tag, state, detail: self.detail.clone() }
+    }
+
+    pub(super) fn arrival(&self) -> Option<Instant> {
+        self.course.arrival.map(|(at, _)| at)
     }
 
     pub(super) fn fail(&mut self, detail: &str) {
@@ -73,12 +77,16 @@ impl State {
             return Ok(existing.facts(now));
         }
         admit(spec)?;
+        if spec.vlan.is_some() {
+            self.behaviour.must(Capability::VlanOfChoice)?;
+        }
         let id = self.networks.fresh_name(spec.tag)?;
         let up_at = now + self.behaviour.delays.network;
         let course = Course::through(NetworkState::Building, up_at, NetworkState::Up);
         let network = SimulatedNetwork { id: id.clone(), spec: spec.clone(), course, detail: None };
         let facts = network.facts(now);
-        self.networks.insert(id, network, now);
+        self.networks.insert(id.clone(), network, now);
+        self.tell_of_network(&id);
         Ok(facts)
     }
 
@@ -89,6 +97,7 @@ impl State {
             return Err(BackendError::Conflict(what));
         }
         self.networks.remove(id);
+        self.tell_of_network(id);
         Ok(())
     }
 }
@@ -127,11 +136,22 @@ impl Networks for Simulator {
     }
 
     async fn set_up(&self, id: &NetworkId, up: bool) -> Result<(), BackendError> {
-        self.perform(Operation::SetNetworkUp, |state, now| state.network_mut(id)?.set_up(up, now)).await
+        let set = |state: &mut State, now| {
+            if !up {
+                state.behaviour.must(Capability::NetworkDown)?;
+            }
+            state.network_mut(id)?.set_up(up, now)?;
+            state.tell_of_network(id);
+            Ok(())
+        };
+        self.perform(Operation::SetNetworkUp, set).await
     }
 
     async fn change(&self, id: &NetworkId, spec: &NetworkSpec) -> Result<(), BackendError> {
         let change = |state: &mut State, _| {
+            if state.network(id)?.spec.subnet != spec.subnet {
+                state.behaviour.must(Capability::NetworkReaddress)?;
+            }
             let network = state.network_mut(id)?;
             admit(spec)?;
             network.spec = NetworkSpec { tag: network.spec.tag, ..spec.clone() };

@@ -24,6 +24,11 @@ impl Object for SimulatedSecurityGroup {
 }
 
 impl State {
+    pub(super) fn apply(&mut self, machine: &MachineId, group: &SecurityGroupId) -> Result<(), BackendError> {
+        self.security_group(group)?;
+        self.join_group(machine, group)
+    }
+
     fn security_group(&self, id: &SecurityGroupId) -> Result<&SecurityGroup, BackendError> {
         self.security_groups.get(id).map(|group| &group.0).ok_or_else(|| unknown("a security group", id))
     }
@@ -100,11 +105,7 @@ impl SecurityGroups for Simulator {
     }
 
     async fn apply(&self, machine: &MachineId, group: &SecurityGroupId) -> Result<(), BackendError> {
-        let apply = |state: &mut State, _| {
-            state.security_group(group)?;
-            state.join_group(machine, group)
-        };
-        self.perform(Operation::ApplySecurityGroup, apply).await
+        self.perform(Operation::ApplySecurityGroup, |state, _| state.apply(machine, group)).await
     }
 
     async fn lift(&self, machine: &MachineId, group: &SecurityGroupId) -> Result<(), BackendError> {

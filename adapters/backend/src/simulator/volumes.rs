@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{Course, Operation, Simulator, State, shelf::Object, unknown};
 use crate::{
-    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId, VolumeSpec,
-    VolumeState, Volumes,
+    Attachment, AttachmentSpec, BackendError, Capability, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId,
+    VolumeSpec, VolumeState, Volumes,
 };
 
 const SECTOR: u64 = 512;
@@ -42,6 +42,10 @@ impl SimulatedVolume {
         let state = self.course.at(now);
         let size_bytes = if state == VolumeState::Busy { self.size_before } else { self.spec.size_bytes };
         Volume { id: self.id.clone(), tag: self.spec.tag, state, size_bytes, detail: self.detail.clone() }
+    }
+
+    pub(super) fn arrival(&self) -> Option<Instant> {
+        self.course.arrival.map(|(at, _)| at)
     }
 
     pub(super) fn fail(&mut self, detail: &str) {
@@ -130,12 +134,16 @@ impl State {
             copies: BTreeMap::new(),
         };
         let facts = volume.facts(now);
-        self.volumes.insert(id, volume, now);
+        self.volumes.insert(id.clone(), volume, now);
+        self.tell_of_volume(&id);
         Ok(facts)
     }
 
     fn set_online(&mut self, id: &VolumeId, online: bool, now: Instant) -> Result<(), BackendError> {
         let wanted = if online { VolumeState::Online } else { VolumeState::Offline };
+        if !online {
+            self.behaviour.must(Capability::VolumeOffline)?;
+        }
         let rest = self.volume(id)?.rest("put into use or out of it", now)?;
         if rest == wanted {
             return Ok(());
@@ -144,10 +152,16 @@ impl State {
             self.must_be_free(id)?;
         }
         self.volume_mut(id)?.course = Course::at_rest(wanted);
+        self.tell_of_volume(id);
         Ok(())
     }
 
-    fn attach(&mut self, machine: &MachineId, spec: &AttachmentSpec, now: Instant) -> Result<Attachment, BackendError> {
+    pub(super) fn attach(
+        &mut self,
+        machine: &MachineId,
+        spec: &AttachmentSpec,
+        now: Instant,
+    ) -> Result<Attachment, BackendError> {
         let attachments = &self.machine(machine)?.attachments;
         if let Some(existing) = attachments.iter().find(|attachment| attachment.tag == spec.tag) {
             return Ok(existing.clone());
@@ -217,18 +231,27 @@ impl Volumes for Simulator {
 
     async fn resize(&self, id: &VolumeId, size_bytes: u64) -> Result<(), BackendError> {
         let resize = |state: &mut State, now| {
+            state.behaviour.must(Capability::VolumeResize)?;
             state.volume(id)?;
             state.admit_volume(size_bytes)?;
             let done = now + state.behaviour.delays.volume;
-            state.volume_mut(id)?.resize(size_bytes, now, done)
+            state.volume_mut(id)?.resize(size_bytes, now, done)?;
+            state.tell_of_volume(id);
+            Ok(())
         };
         self.perform(Operation::ResizeVolume, resize).await
     }
 
     async fn copy(&self, id: &VolumeId, purpose: CopyPurpose, tag: IntentTag) -> Result<(), BackendError> {
         let copy = |state: &mut State, now| {
+            state.behaviour.must(match purpose {
+                CopyPurpose::Backup => Capability::VolumeBackup,
+                CopyPurpose::Snapshot => Capability::VolumeSnapshot,
+            })?;
             let done = now + state.behaviour.delays.volume;
-            state.volume_mut(id)?.copy(purpose, tag, now, done)
+            state.volume_mut(id)?.copy(purpose, tag, now, done)?;
+            state.tell_of_volume(id);
+            Ok(())
         };
         self.perform(Operation::CopyVolume, copy).await
     }
@@ -236,7 +259,7 @@ impl Volumes for Simulator {
     async fn delete(&self, id: &VolumeId) -> Result<(), BackendError> {
         let delete = |state: &mut State, _| {
             state.must_be_free(id)?;
-            state.volumes.remove(id);
+            state.remove_volume(id);
             Ok(())
         };
         self.perform(Operation::DeleteVolume, delete).await

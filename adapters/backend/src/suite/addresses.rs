@@ -5,7 +5,9 @@ use super::{
     inspection::{Failure, Inspection, Leftover, ensure, new_tag, nobody},
     parts::Pair,
 };
-use crate::{AddressId, AddressSpec, Addresses, InterfaceSpec, InterfaceTarget, MachineId, Networks, ReservedAddress};
+use crate::{
+    AddressId, AddressSpec, Addresses, Capability, InterfaceSpec, InterfaceTarget, MachineId, Networks, ReservedAddress,
+};
 
 fn spec() -> AddressSpec {
     AddressSpec { tag: new_tag(), wanted: None }
@@ -21,6 +23,7 @@ async fn make(
     spec: &AddressSpec,
 ) -> Result<ReservedAddress, Violation> {
     const CHECK: &str = "reservation";
+    inspection.begin("addresses");
     let reserved = inspection.ask(CHECK, addresses.reserve(spec)).await?;
     inspection.leave(Leftover::Address(reserved.id.clone()));
     ensure(CHECK, reserved.tag == spec.tag, "the address carries another tag")?;
@@ -35,12 +38,14 @@ async fn is_used(
     id: &AddressId,
     used: bool,
 ) -> Result<(), Violation> {
-    let seen = inspection.ask(check, addresses.address(id)).await?;
-    ensure(check, seen.used == used, format!("used: {}", seen.used))
+    let otherwise = format!("used: {}", !used);
+    let look = || addresses.address(id);
+    inspection.becomes(check, look, |seen: &ReservedAddress| seen.used == used, &otherwise).await.map(drop)
 }
 
 /// What a reservation does without a machine.
 pub(super) async fn alone(inspection: &mut Inspection<'_>, addresses: &dyn Addresses) -> Result<(), Violation> {
+    inspection.begin("addresses");
     unknown(inspection, addresses).await?;
     let wanted = spec();
     let reserved = make(inspection, addresses, &wanted).await?;
@@ -56,9 +61,9 @@ pub(super) async fn alone(inspection: &mut Inspection<'_>, addresses: &dyn Addre
     taken(inspection, addresses, &reserved).await?;
     inspection.ask("release", addresses.release(&reserved.id)).await?;
     let check = "after a release";
-    inspection.fails(check, Failure::NotFound, addresses.address(&reserved.id)).await?;
-    let found = inspection.ask(check, addresses.find_by_tag(wanted.tag)).await?;
-    ensure(check, found.is_none(), "the tag still finds the address")?;
+    inspection.vanishes(check, || addresses.address(&reserved.id)).await?;
+    let find = || addresses.find_by_tag(wanted.tag);
+    inspection.becomes(check, find, Option::is_none, "the tag still finds the address").await?;
     inspection.ask("second release", addresses.release(&reserved.id)).await
 }
 
@@ -78,17 +83,41 @@ async fn taken(
     reserved: &ReservedAddress,
 ) -> Result<(), Violation> {
     const CHECK: &str = "reservation of a taken address";
+    inspection.begin("reservation of choice");
     let envious = AddressSpec { wanted: Some(reserved.address), ..spec() };
-    let outcome = inspection.fails(CHECK, Failure::Conflict, addresses.reserve(&envious)).await;
+    // Where nobody may choose, that is the reason.
+    let choosing = inspection.can(Capability::ReservationOfChoice);
+    let outcome = if choosing {
+        inspection.fails(CHECK, Failure::Conflict, addresses.reserve(&envious)).await
+    } else {
+        let wish = addresses.reserve(&envious);
+        inspection.wish(Capability::ReservationOfChoice, CHECK, wish).await.map(drop)
+    };
     let found = inspection.ask(CHECK, addresses.find_by_tag(envious.tag)).await?;
     if let Some(found) = &found {
         inspection.leave(Leftover::Address(found.id.clone()));
     }
     outcome?;
     ensure(CHECK, found.is_none(), "a failed reservation leaves one")?;
+    if choosing {
+        chosen_again(inspection, addresses).await?;
+    }
     let other = make(inspection, addresses, &spec()).await?;
     ensure("two reservations", other.address != reserved.address, "both have one address")?;
     inspection.ask("release", addresses.release(&other.id)).await
+}
+
+/// What was given back can be chosen, unless somebody else has been faster.
+async fn chosen_again(inspection: &mut Inspection<'_>, addresses: &dyn Addresses) -> Result<(), Violation> {
+    const CHECK: &str = "reservation of choice";
+    let before = make(inspection, addresses, &spec()).await?;
+    inspection.ask("release", addresses.release(&before.id)).await?;
+    inspection.begin(CHECK);
+    let wish = AddressSpec { wanted: Some(before.address), ..spec() };
+    let chosen = inspection.ask_once_free(CHECK, || addresses.reserve(&wish)).await?;
+    inspection.leave(Leftover::Address(chosen.id.clone()));
+    ensure(CHECK, chosen.address == before.address, format!("{} was given instead", chosen.address))?;
+    inspection.ask("release", addresses.release(&chosen.id)).await
 }
 
 /// A reservation and two machines that are off.
@@ -98,12 +127,14 @@ pub(super) async fn in_machines(
     networks: &dyn Networks,
     pair: &Pair,
 ) -> Result<(), Violation> {
+    inspection.begin("address on a machine");
     let nothing: AddressId = nobody("plug of an unknown address")?;
     let wish = interface(&nothing);
     let plug = networks.plug(&pair.first, &wish);
     inspection.fails("plug of an unknown address", Failure::NotFound, plug).await?;
 
     let reserved = make(inspection, addresses, &spec()).await?;
+    inspection.begin("address on a machine");
     let wanted = interface(&reserved.id);
     put_on(inspection, networks, &pair.first, &wanted, &reserved).await?;
     is_used(inspection, addresses, "address of a machine", &reserved.id, true).await?;
@@ -115,7 +146,7 @@ pub(super) async fn in_machines(
 
     inspection.ask("unplug", networks.unplug(&pair.first, wanted.tag)).await?;
     is_used(inspection, addresses, "address after an unplug", &reserved.id, false).await?;
-    inspection.ask("release of an address that was used", addresses.release(&reserved.id)).await
+    inspection.ask_once_free("release of an address that was used", || addresses.release(&reserved.id)).await
 }
 
 async fn put_on(
@@ -152,5 +183,5 @@ pub(super) async fn freed(
 ) -> Result<(), Violation> {
     const CHECK: &str = "address of a deleted machine";
     is_used(inspection, addresses, CHECK, id, false).await?;
-    inspection.ask(CHECK, addresses.release(id)).await
+    inspection.ask_once_free(CHECK, || addresses.release(id)).await
 }

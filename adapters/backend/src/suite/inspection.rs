@@ -1,13 +1,19 @@
 //! How the checks ask: never longer than the candidate may take, and writing down what is to be removed.
 
-use std::{future::Future, time::Duration};
+use std::{
+    fmt::Debug,
+    future::Future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Candidate, Report, Violation};
 use crate::{
-    AddressId, Architecture, Backend, BackendError, IntentTag, InvalidName, Listing, MachineId, MachineSize,
-    MachineSpec, MachineState, NetworkId, SecurityGroupId, VolumeId,
+    AddressId, Architecture, Backend, BackendError, Capability, Description, IntentTag, InvalidName, Listing,
+    MachineId, MachineJoins, MachineSize, MachineSpec, MachineState, NetworkId, SecurityGroupId, VolumeId,
 };
 
 /// Between two looks at something on its way.
@@ -16,7 +22,9 @@ const GAP: Duration = Duration::from_millis(50);
 /// The state of one run of the suite.
 pub(super) struct Inspection<'a> {
     pub(super) candidate: &'a Candidate,
-    pub(super) report: Report,
+    /// What the backend said of itself at the beginning.
+    pub(super) description: Description,
+    report: Mutex<Report>,
     left: Vec<Leftover>,
 }
 
@@ -48,8 +56,22 @@ impl Failure {
 }
 
 impl<'a> Inspection<'a> {
-    pub(super) fn of(candidate: &'a Candidate) -> Self {
-        Self { candidate, report: Report::default(), left: Vec::new() }
+    pub(super) fn of(candidate: &'a Candidate, description: Description) -> Self {
+        Self { candidate, description, report: Mutex::default(), left: Vec::new() }
+    }
+
+    pub(super) fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names the promise that is looked at from here on.
+    pub(super) fn begin(&self, promise: &'static str) {
+        self.report().begin(promise);
+    }
+
+    /// Whether the backend says that it can.
+    pub(super) fn can(&self, capability: Capability) -> bool {
+        self.description.capabilities.contain(capability)
     }
 
     pub(super) fn backend(&self) -> &'a dyn Backend {
@@ -61,8 +83,9 @@ impl<'a> Inspection<'a> {
         self.left.push(leftover);
     }
 
-    pub(super) fn skip(&mut self, what: impl Into<String>) {
-        self.report.skipped.push(what.into());
+    /// Notes that what is looked at is not there.
+    pub(super) fn lacks(&self, why: impl Into<String>) {
+        self.report().lacks(why);
     }
 
     /// The answer, whatever it says, within the candidate's time.
@@ -71,9 +94,7 @@ impl<'a> Inspection<'a> {
         check: &'static str,
         call: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<Result<T, BackendError>, Violation> {
-        tokio::time::timeout(self.candidate.patience, call)
-            .await
-            .map_err(|_| broken(check, format!("no answer within {:?}", self.candidate.patience)))
+        answer(self.candidate, check, call).await
     }
 
     /// The answer of a call that must succeed.
@@ -87,17 +108,55 @@ impl<'a> Inspection<'a> {
 
     /// The answer of a call that the backend may not have at all; such a one is noted.
     pub(super) async fn ask_if_supported<T>(
-        &mut self,
+        &self,
         check: &'static str,
         call: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<Option<T>, Violation> {
         match self.answer(check, call).await? {
             Ok(value) => Ok(Some(value)),
             Err(BackendError::Unsupported(what)) => {
-                self.skip(format!("{check}: the backend cannot {what}"));
+                self.lacks(format!("{check}: the backend cannot {what}"));
                 Ok(None)
             }
             Err(error) => Err(Violation::Call { check, error }),
+        }
+    }
+
+    /// The answer of a call that must succeed where the backend declares that it can, and be `Unsupported` where it does
+    /// not; the latter is noted.
+    pub(super) async fn ask_of<T>(
+        &self,
+        capability: Capability,
+        check: &'static str,
+        call: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<Option<T>, Violation> {
+        match (self.can(capability), self.answer(check, call).await?) {
+            (true, Ok(value)) => Ok(Some(value)),
+            (true, Err(error)) => Err(Violation::Call { check, error }),
+            (false, Err(BackendError::Unsupported(what))) => {
+                self.lacks(format!("{check}: the backend cannot {what}"));
+                Ok(None)
+            }
+            (false, Err(error)) => Err(broken(
+                check,
+                format!("Unsupported was expected, since no capability to {capability} is declared; it is: {error}"),
+            )),
+            (false, Ok(_)) => Err(broken(check, format!("it works, but no capability to {capability} is declared"))),
+        }
+    }
+
+    /// A wish that is granted where the backend declares that it can, and refused in whatever words where it does not.
+    pub(super) async fn wish<T>(
+        &self,
+        capability: Capability,
+        check: &'static str,
+        call: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<Option<T>, Violation> {
+        match self.answer(check, call).await? {
+            Err(BackendError::Refused(what)) if !self.can(capability) => {
+                self.ask_of(capability, check, std::future::ready(Err(BackendError::Unsupported(what)))).await
+            }
+            answer => self.ask_of(capability, check, std::future::ready(answer)).await,
         }
     }
 
@@ -138,21 +197,81 @@ impl<'a> Inspection<'a> {
         state: impl Fn(&T) -> S,
     ) -> Result<T, Violation>
     where
-        S: Copy + PartialEq + std::fmt::Debug,
-        T: std::fmt::Debug,
+        S: Copy + PartialEq + Debug,
+        T: Debug,
         F: Future<Output = Result<T, BackendError>>,
     {
-        let deadline = tokio::time::Instant::now() + self.candidate.patience;
+        let deadline = self.deadline();
         loop {
             let seen = self.ask(check, look()).await?;
             let present = state(&seen);
             if present == wanted {
                 return Ok(seen);
             }
-            if present == failed || tokio::time::Instant::now() >= deadline {
+            if present == failed || Instant::now() >= deadline {
                 return Err(broken(check, format!("{wanted:?} was expected, last seen {seen:?}")));
             }
-            tokio::time::sleep(GAP).await;
+            sleep(GAP).await;
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.candidate.patience
+    }
+
+    /// Looks until it is as promised, or the candidate's time is over: services may show what was done a little later.
+    pub(super) async fn becomes<T, F>(
+        &self,
+        check: &'static str,
+        mut look: impl FnMut() -> F,
+        holds: impl Fn(&T) -> bool,
+        otherwise: &str,
+    ) -> Result<T, Violation>
+    where
+        F: Future<Output = Result<T, BackendError>>,
+    {
+        let deadline = self.deadline();
+        loop {
+            let seen = self.ask(check, look()).await?;
+            if holds(&seen) {
+                return Ok(seen);
+            }
+            if Instant::now() >= deadline {
+                return Err(broken(check, otherwise));
+            }
+            sleep(GAP).await;
+        }
+    }
+
+    /// Looks until the object is not known any more, or the candidate's time is over.
+    pub(super) async fn vanishes<T, F>(&self, check: &'static str, mut look: impl FnMut() -> F) -> Result<(), Violation>
+    where
+        F: Future<Output = Result<T, BackendError>>,
+    {
+        let deadline = self.deadline();
+        loop {
+            match self.answer(check, look()).await? {
+                Ok(_) if Instant::now() < deadline => sleep(GAP).await,
+                answer => return self.fails(check, Failure::NotFound, std::future::ready(answer)).await,
+            }
+        }
+    }
+
+    /// The answer of a call that must succeed once the service has noticed that nothing stands in its way any more.
+    pub(super) async fn ask_once_free<T, F>(
+        &self,
+        check: &'static str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, Violation>
+    where
+        F: Future<Output = Result<T, BackendError>>,
+    {
+        let deadline = self.deadline();
+        loop {
+            match self.answer(check, call()).await? {
+                Err(BackendError::Conflict(_)) if Instant::now() < deadline => sleep(GAP).await,
+                answer => return answer.map_err(|error| Violation::Call { check, error }),
+            }
         }
     }
 
@@ -183,19 +302,19 @@ impl<'a> Inspection<'a> {
         match leftover {
             Leftover::Machine(id) => self.ask(CHECK, backend.delete(id)).await,
             Leftover::Volume(id) => match backend.volumes() {
-                Some(volumes) => self.ask(CHECK, volumes.delete(id)).await,
+                Some(volumes) => self.ask_once_free(CHECK, || volumes.delete(id)).await,
                 None => Ok(()),
             },
             Leftover::Network(id) => match backend.networks() {
-                Some(networks) => self.ask(CHECK, networks.delete(id)).await,
+                Some(networks) => self.ask_once_free(CHECK, || networks.delete(id)).await,
                 None => Ok(()),
             },
             Leftover::Address(id) => match backend.addresses() {
-                Some(addresses) => self.ask(CHECK, addresses.release(id)).await,
+                Some(addresses) => self.ask_once_free(CHECK, || addresses.release(id)).await,
                 None => Ok(()),
             },
             Leftover::SecurityGroup(id) => match backend.security_groups() {
-                Some(groups) => self.ask(CHECK, groups.delete(id)).await,
+                Some(groups) => self.ask_once_free(CHECK, || groups.delete(id)).await,
                 None => Ok(()),
             },
         }
@@ -213,10 +332,54 @@ impl<'a> Inspection<'a> {
             architecture: Architecture::X86_64,
             image: self.candidate.image.digest,
             ssh_keys: Vec::new(),
-            user_data: Some(b"#!/bin/sh\ntrue\n".to_vec()),
-            joins: crate::MachineJoins::default(),
+            user_data: None,
+            joins: MachineJoins::default(),
         }
     }
+
+    /// How large a machine is that was asked for in this size.
+    pub(super) fn granted(&self, wanted: MachineSize) -> MachineSize {
+        self.description.offer_for(wanted).map_or(wanted, |offer| offer.size)
+    }
+
+    /// A machine of the suite, once it runs.
+    pub(super) async fn running_machine(
+        &mut self,
+        check: &'static str,
+        wanted: &MachineSpec,
+    ) -> Result<MachineId, Violation> {
+        let machine = self.ask(check, self.backend().create(wanted)).await?;
+        self.leave(Leftover::Machine(machine.id.clone()));
+        self.machine_arrives(check, &machine.id, MachineState::Running).await?;
+        Ok(machine.id)
+    }
+
+    /// A create that must leave nothing, in whatever way it failed.
+    pub(super) async fn leaves_no_machine<T>(
+        &mut self,
+        check: &'static str,
+        wanted: &MachineSpec,
+        outcome: Result<T, Violation>,
+    ) -> Result<T, Violation> {
+        let found = self.ask(check, self.backend().find_by_tag(wanted.tag)).await?;
+        if let Some(found) = &found {
+            self.leave(Leftover::Machine(found.id.clone()));
+        }
+        let outcome = outcome?;
+        ensure(check, found.is_none(), "a create that failed leaves a machine")?;
+        Ok(outcome)
+    }
+}
+
+/// The answer, whatever it says, within the candidate's time.
+pub(super) async fn answer<T>(
+    candidate: &Candidate,
+    check: &'static str,
+    call: impl Future<Output = Result<T, BackendError>>,
+) -> Result<Result<T, BackendError>, Violation> {
+    tokio::time::timeout(candidate.patience, call)
+        .await
+        .map_err(|_| broken(check, format!("no answer within {:?}", candidate.patience)))
 }
 
 /// The objects of a list, which says of others only little.

@@ -2,32 +2,23 @@
 
 use std::{pin::pin, time::Duration};
 
-use disk_image::ContentDigest;
-
 use super::{
-    Violation,
+    Violation, images,
     inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody, size_of},
 };
 use crate::{MachineId, MachineSpec, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
 
 pub(super) async fn verify(inspection: &mut Inspection<'_>) -> Result<(), Violation> {
-    description_allows_a_machine(inspection).await?;
+    inspection.begin("unknown machine");
     unknown_machines_are_not_found(inspection).await?;
+    inspection.begin("create needs its image");
     create_needs_its_image(inspection).await?;
-    image_is_provided_twice(inspection).await?;
+    images::provided_twice(inspection).await?;
+    images::found(inspection).await?;
+    inspection.begin("too large");
     too_large_a_machine_is_refused(inspection).await?;
+    inspection.begin("dropped create");
     a_dropped_create_is_found_again(inspection).await
-}
-
-async fn description_allows_a_machine(inspection: &Inspection<'_>) -> Result<(), Violation> {
-    const CHECK: &str = "description";
-    let description = inspection.ask(CHECK, inspection.backend().describe()).await?;
-    ensure(CHECK, description.obstacle.is_none(), format!("an obstacle: {:?}", description.obstacle))?;
-    ensure(CHECK, !description.image_formats.is_empty(), "no image format is taken")?;
-    let limits = description.limits;
-    ensure(CHECK, limits.cores >= 1 && limits.memory_mib >= 128, "limits leave no machine")?;
-    let has_volumes = inspection.backend().volumes().is_some();
-    ensure(CHECK, (limits.volume_bytes > 0) == has_volumes, "the limit of a volume does not tell whether there are any")
 }
 
 async fn unknown_machines_are_not_found(inspection: &Inspection<'_>) -> Result<(), Violation> {
@@ -61,27 +52,25 @@ async fn unknown_machines_are_not_found(inspection: &Inspection<'_>) -> Result<(
 
 async fn create_needs_its_image(inspection: &mut Inspection<'_>) -> Result<(), Violation> {
     const CHECK: &str = "create without image";
-    let absent = ContentDigest::from_bytes([0x5a; 32]);
-    let wanted = MachineSpec { image: absent, ..inspection.machine_spec() };
+    let wanted = MachineSpec { image: images::absent(), ..inspection.machine_spec() };
     must_not_be_created(inspection, CHECK, Failure::NotFound, &wanted).await
-}
-
-async fn image_is_provided_twice(inspection: &Inspection<'_>) -> Result<(), Violation> {
-    let quiet = |_: u64| {};
-    for check in ["image", "the same image again"] {
-        inspection.ask(check, inspection.backend().provide_image(&inspection.candidate.image, &quiet)).await?;
-    }
-    Ok(())
 }
 
 async fn too_large_a_machine_is_refused(inspection: &mut Inspection<'_>) -> Result<(), Violation> {
     const CHECK: &str = "too large";
-    let limits = inspection.ask(CHECK, inspection.backend().describe()).await?.limits;
-    for wanted in [
-        MachineSpec { cores: limits.cores.saturating_add(1), ..inspection.machine_spec() },
-        MachineSpec { memory_mib: limits.memory_mib.saturating_add(1), ..inspection.machine_spec() },
-        MachineSpec { disk_bytes: limits.disk_bytes.saturating_add(512), ..inspection.machine_spec() },
-    ] {
+    let limits = inspection.description.limits;
+    // Where there is no limit, nothing is past it.
+    let mut all = Vec::new();
+    if let Some(cores) = limits.cores.checked_add(1) {
+        all.push(MachineSpec { cores, ..inspection.machine_spec() });
+    }
+    if let Some(memory_mib) = limits.memory_mib.checked_add(1) {
+        all.push(MachineSpec { memory_mib, ..inspection.machine_spec() });
+    }
+    if let Some(disk_bytes) = limits.disk_bytes.checked_add(512) {
+        all.push(MachineSpec { disk_bytes, ..inspection.machine_spec() });
+    }
+    for wanted in all {
         must_not_be_created(inspection, CHECK, Failure::Refused, &wanted).await?;
     }
     Ok(())
@@ -93,14 +82,8 @@ async fn must_not_be_created(
     failure: Failure,
     wanted: &MachineSpec,
 ) -> Result<(), Violation> {
-    let backend = inspection.backend();
-    let outcome = inspection.fails(check, failure, backend.create(wanted)).await;
-    let found = inspection.ask(check, backend.find_by_tag(wanted.tag)).await?;
-    if let Some(found) = &found {
-        inspection.leave(Leftover::Machine(found.id.clone()));
-    }
-    outcome?;
-    ensure(check, found.is_none(), "a create that failed leaves a machine")
+    let outcome = inspection.fails(check, failure, inspection.backend().create(wanted)).await;
+    inspection.leaves_no_machine(check, wanted, outcome).await
 }
 
 /// The caller may go at any moment. Who asks again with the same tag must get the one machine.

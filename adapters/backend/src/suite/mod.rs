@@ -4,18 +4,28 @@
 //! guest need not boot: what needs its help (taking devices out of a running machine) is not asked for.
 
 mod addresses;
+mod console;
+mod description;
+mod events;
+mod guests;
+mod images;
 mod inspection;
+mod joins;
 mod life;
 mod machines;
 mod networks;
 mod parts;
+mod quota;
+mod report;
 mod save;
 mod security_groups;
+mod snapshots;
 mod volumes;
 
 use std::{sync::Arc, time::Duration};
 
 use inspection::Inspection;
+pub use report::{Outcome, Report, Row};
 use thiserror::Error;
 
 use crate::{Backend, BackendError, ImageOffer};
@@ -29,13 +39,6 @@ pub struct Candidate {
     /// How long the service may take to answer, and from a request to its effect. More than it gives a guest to stop
     /// by itself: this one may not listen.
     pub patience: Duration,
-}
-
-/// What was checked, and what could not be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// What this backend does not have, one sentence each.
-    pub skipped: Vec<String>,
 }
 
 /// A broken promise.
@@ -59,21 +62,40 @@ pub enum Violation {
     },
 }
 
-/// Runs all checks in turn. What the backend does not have is left out, and named in the report.
+/// Runs all checks in turn. What the backend does not have is left out, and named in the report; the report is also
+/// kept where [`Report::keep`] says.
 ///
 /// # Errors
 /// The first broken promise.
 pub async fn verify(candidate: &Candidate) -> Result<Report, Violation> {
-    let mut inspection = Inspection::of(candidate);
+    const CHECK: &str = "description";
+    let description = inspection::answer(candidate, CHECK, candidate.backend.describe()).await?;
+    let description = description.map_err(|error| Violation::Call { check: CHECK, error })?;
+    let software = description.software.clone();
+    let mut inspection = Inspection::of(candidate, description);
     let outcome = inspect(&mut inspection).await;
+    if let Err(violation) = &outcome {
+        inspection.report().breaks(violation.to_string());
+    }
     // Whatever was broken, leave nothing.
     let cleared = inspection.clear().await;
-    outcome.and(cleared)?;
-    Ok(inspection.report)
+    let report = inspection.report().clone();
+    let kept = report.keep(&software).map_err(|error| Violation::Promise {
+        check: "report",
+        promise: format!("it cannot be kept: {error}; see the variable TOMBOLO_CONTRACT_REPORT"),
+    });
+    outcome.and(cleared).and(kept)?;
+    Ok(report)
 }
 
 async fn inspect(inspection: &mut Inspection<'_>) -> Result<(), Violation> {
+    description::verify(inspection).await?;
     machines::verify(inspection).await?;
     life::verify(inspection).await?;
-    parts::verify(inspection).await
+    guests::verify(inspection).await?;
+    snapshots::verify(inspection).await?;
+    events::verify(inspection).await?;
+    parts::verify(inspection).await?;
+    joins::verify(inspection).await?;
+    images::verify(inspection).await
 }

@@ -8,20 +8,20 @@ use super::{
     parts::Pair,
 };
 use crate::{
-    BackendError, Interface, InterfaceSpec, InterfaceTarget, MacAddress, MachineId, NetworkId, NetworkSpec,
-    NetworkState, Networks, Subnet,
+    Capability, Interface, InterfaceSpec, InterfaceTarget, Listing, MacAddress, MachineId, Network, NetworkId,
+    NetworkSpec, NetworkState, Networks, Subnet,
 };
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 213, 77, 1);
 const WISH: Ipv4Addr = Ipv4Addr::new(10, 213, 77, 9);
 
-fn spec() -> NetworkSpec {
+pub(super) fn spec() -> NetworkSpec {
     let address = IpAddr::V4(Ipv4Addr::new(10, 213, 77, 0));
     let subnet = Subnet { address, prefix: 28, gateway: Some(GATEWAY.into()), dynamic: true };
     NetworkSpec { tag: new_tag(), name: "contract suite".into(), vlan: None, label: None, subnet: Some(subnet) }
 }
 
-fn interface(network: &NetworkId) -> InterfaceSpec {
+pub(super) fn interface(network: &NetworkId) -> InterfaceSpec {
     InterfaceSpec { tag: new_tag(), target: InterfaceTarget::Network(network.clone()), mac: None, address: None }
 }
 
@@ -42,6 +42,7 @@ pub(super) async fn make(
     spec: &NetworkSpec,
 ) -> Result<NetworkId, Violation> {
     const CHECK: &str = "create of a network";
+    inspection.begin("networks");
     let network = inspection.ask(CHECK, networks.create(spec)).await?;
     inspection.leave(Leftover::Network(network.id.clone()));
     ensure(CHECK, network.tag == spec.tag, "the network carries another tag")?;
@@ -51,13 +52,17 @@ pub(super) async fn make(
 
 /// What a network does without a machine.
 pub(super) async fn alone(inspection: &mut Inspection<'_>, networks: &dyn Networks) -> Result<(), Violation> {
+    inspection.begin("networks");
     unknown(inspection, networks).await?;
     let wanted = spec();
     let id = make(inspection, networks, &wanted).await?;
     found(inspection, networks, &wanted, &id).await?;
     up_and_down(inspection, networks, &id).await?;
     change(inspection, networks, &wanted, &id).await?;
-    remove(inspection, networks, &wanted, &id).await
+    readdress(inspection, networks, &wanted, &id).await?;
+    inspection.begin("networks");
+    remove(inspection, networks, &wanted, &id).await?;
+    vlan(inspection, networks).await
 }
 
 async fn unknown(inspection: &Inspection<'_>, networks: &dyn Networks) -> Result<(), Violation> {
@@ -66,7 +71,8 @@ async fn unknown(inspection: &Inspection<'_>, networks: &dyn Networks) -> Result
     let not_found = Failure::NotFound;
     inspection.fails("facts of an unknown network", not_found, networks.network(&unknown)).await?;
     for up in [true, false] {
-        inspection.fails("up or down of an unknown network", not_found, networks.set_up(&unknown, up)).await?;
+        let call = networks.set_up(&unknown, up);
+        inspection.fails_if_supported("up or down of an unknown network", not_found, call).await?;
     }
     let other = spec();
     let change = networks.change(&unknown, &other);
@@ -93,12 +99,18 @@ async fn found(
     ensure(CHECK, again.id == *id, "one tag made two networks")?;
     let found = inspection.ask(CHECK, networks.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_some_and(|found| found.id == *id), "the tag does not find the network")?;
-    let listed = listed("list of networks", inspection.ask("list of networks", networks.networks()).await?)?;
-    let count = listed.iter().filter(|network| network.tag == wanted.tag).count();
-    ensure("list of networks", count == 1, format!("the network is listed {count} times"))
+    const LIST: &str = "list of networks";
+    let once = |all: &Listing<Network>| all.objects.iter().filter(|network| network.tag == wanted.tag).count() == 1;
+    let listing = inspection.becomes(LIST, || networks.networks(), once, "the network is not listed once").await?;
+    listed(LIST, listing).map(drop)
 }
 
 async fn up_and_down(inspection: &Inspection<'_>, networks: &dyn Networks, id: &NetworkId) -> Result<(), Violation> {
+    inspection.begin("network down");
+    let down = Capability::NetworkDown;
+    if !inspection.can(down) {
+        return inspection.ask_of(down, "down", networks.set_up(id, false)).await.map(drop);
+    }
     for (check, up, state) in [
         ("up of a network that is up", true, NetworkState::Up),
         ("down", false, NetworkState::Down),
@@ -118,6 +130,7 @@ async fn change(
     id: &NetworkId,
 ) -> Result<(), Violation> {
     const CHECK: &str = "change of a network";
+    inspection.begin("network change");
     let other = NetworkSpec { tag: new_tag(), name: "contract suite, changed".into(), ..wanted.clone() };
     for _ in 0..2 {
         if inspection.ask_if_supported(CHECK, networks.change(id, &other)).await?.is_none() {
@@ -131,6 +144,48 @@ async fn change(
     arrive(inspection, networks, CHECK, id, NetworkState::Up).await
 }
 
+async fn readdress(
+    inspection: &Inspection<'_>,
+    networks: &dyn Networks,
+    wanted: &NetworkSpec,
+    id: &NetworkId,
+) -> Result<(), Violation> {
+    const CHECK: &str = "other addresses of a network";
+    inspection.begin("network readdress");
+    let address = IpAddr::V4(Ipv4Addr::new(10, 213, 78, 0));
+    let gateway = Some(IpAddr::V4(Ipv4Addr::new(10, 213, 78, 1)));
+    let subnet = Some(Subnet { address, prefix: 28, gateway, dynamic: true });
+    let other = NetworkSpec { subnet, ..wanted.clone() };
+    let change = networks.change(id, &other);
+    if inspection.wish(Capability::NetworkReaddress, CHECK, change).await?.is_none() {
+        return Ok(());
+    }
+    arrive(inspection, networks, CHECK, id, NetworkState::Up).await
+}
+
+/// A VLAN is granted or refused.
+async fn vlan(inspection: &mut Inspection<'_>, networks: &dyn Networks) -> Result<(), Violation> {
+    const CHECK: &str = "network with a VLAN of choice";
+    inspection.begin("vlan of choice");
+    // Another one each time, since other tenants have some.
+    let tag = new_tag();
+    let [.., a, b] = *tag.0.as_bytes();
+    let vlan = Some(2 + u16::from_be_bytes([a, b]) % 4000);
+    let wanted = NetworkSpec { tag, vlan, ..spec() };
+    let outcome = inspection.wish(Capability::VlanOfChoice, CHECK, networks.create(&wanted)).await;
+    let found = inspection.ask(CHECK, networks.find_by_tag(tag)).await?;
+    if let Some(found) = &found {
+        inspection.leave(Leftover::Network(found.id.clone()));
+    }
+    match (outcome?, found) {
+        (Some(network), _) => {
+            arrive(inspection, networks, CHECK, &network.id, NetworkState::Up).await?;
+            inspection.ask(CHECK, networks.delete(&network.id)).await
+        }
+        (None, found) => ensure(CHECK, found.is_none(), "a refused create leaves a network"),
+    }
+}
+
 async fn remove(
     inspection: &Inspection<'_>,
     networks: &dyn Networks,
@@ -139,11 +194,11 @@ async fn remove(
 ) -> Result<(), Violation> {
     const CHECK: &str = "after the delete of a network";
     inspection.ask("delete of a network", networks.delete(id)).await?;
-    inspection.fails(CHECK, Failure::NotFound, networks.network(id)).await?;
-    let found = inspection.ask(CHECK, networks.find_by_tag(wanted.tag)).await?;
-    ensure(CHECK, found.is_none(), "the tag still finds the network")?;
-    let listed = listed(CHECK, inspection.ask(CHECK, networks.networks()).await?)?;
-    ensure(CHECK, listed.iter().all(|network| network.tag != wanted.tag), "the network is still listed")?;
+    inspection.vanishes(CHECK, || networks.network(id)).await?;
+    let find = || networks.find_by_tag(wanted.tag);
+    inspection.becomes(CHECK, find, Option::is_none, "the tag still finds the network").await?;
+    let gone = |all: &Listing<Network>| all.objects.iter().all(|network| network.tag != wanted.tag);
+    inspection.becomes(CHECK, || networks.networks(), gone, "the network is still listed").await?;
     inspection.ask("second delete of a network", networks.delete(id)).await
 }
 
@@ -154,6 +209,7 @@ pub(super) async fn in_machines(
     pair: &Pair,
 ) -> Result<(), Violation> {
     let id = make(inspection, networks, &spec()).await?;
+    inspection.begin("plug");
     let nothing: NetworkId = nobody("plug of an unknown network")?;
     let wish = interface(&nothing);
     let plug = networks.plug(&pair.first, &wish);
@@ -166,20 +222,24 @@ pub(super) async fn in_machines(
     ensure(APART, first.mac != second.mac, "both have one Ethernet address")?;
     ensure(APART, first.address.is_none() || first.address != second.address, "both have one IP address")?;
     let taken = [first.mac, second.mac];
-    let wish = wishes(inspection, networks, pair, &id, taken).await?;
+    let wishes = [
+        mac_of_choice(inspection, networks, pair, &id, taken).await?,
+        address_of_choice(inspection, networks, pair, &id).await?,
+    ];
 
+    inspection.begin("plug");
     let conflict = Failure::Conflict;
     inspection.ask("unplug of another interface", networks.unplug(&pair.first, new_tag())).await?;
     inspection.fails("delete of a network with interfaces", conflict, networks.delete(&id)).await?;
     for check in ["unplug", "unplug of what is out already"] {
         inspection.ask(check, networks.unplug(&pair.first, one.tag)).await?;
-        if let Some(wish) = &wish {
+        for wish in wishes.iter().flatten() {
             inspection.ask(check, networks.unplug(&pair.first, wish.tag)).await?;
         }
     }
     inspection.fails("delete of a network with an interface", conflict, networks.delete(&id)).await?;
     inspection.ask("unplug", networks.unplug(&pair.second, other.tag)).await?;
-    inspection.ask("delete of a network without interfaces", networks.delete(&id)).await
+    inspection.ask_once_free("delete of a network without interfaces", || networks.delete(&id)).await
 }
 
 async fn plug_twice(
@@ -205,36 +265,44 @@ async fn plug_twice(
     Ok(there)
 }
 
-/// Wishes are granted or refused, and nobody gets what another has.
-async fn wishes(
-    inspection: &mut Inspection<'_>,
+/// A wish is granted or refused, and nobody gets what another has.
+async fn mac_of_choice(
+    inspection: &Inspection<'_>,
     networks: &dyn Networks,
     pair: &Pair,
     id: &NetworkId,
     taken: [MacAddress; 2],
 ) -> Result<Option<InterfaceSpec>, Violation> {
-    const CHECK: &str = "plug with wishes";
+    const CHECK: &str = "plug with an Ethernet address of choice";
+    inspection.begin("mac of choice");
     let [.., a, b, c] = *new_tag().0.as_bytes();
     let mac = MacAddress([0x02, 0, 0, a, b, c]);
     ensure(CHECK, !taken.contains(&mac), "an Ethernet address by chance: try again")?;
-    let wanted = InterfaceSpec { mac: Some(mac), address: Some(WISH.into()), ..interface(id) };
-    let there = match inspection.answer(CHECK, networks.plug(&pair.first, &wanted)).await? {
-        Ok(there) => there,
-        Err(BackendError::Refused(what) | BackendError::Unsupported(what)) => {
-            inspection.skip(format!("{CHECK}: the backend grants none: {what}"));
-            return Ok(None);
-        }
-        Err(error) => return Err(Violation::Call { check: CHECK, error }),
-    };
+    let wanted = InterfaceSpec { mac: Some(mac), ..interface(id) };
+    let plug = networks.plug(&pair.first, &wanted);
+    let Some(there) = inspection.wish(Capability::MacOfChoice, CHECK, plug).await? else { return Ok(None) };
     ensure(CHECK, there.mac == mac, format!("{} was given instead of {mac}", there.mac))?;
+    let same = InterfaceSpec { mac: Some(mac), ..interface(id) };
+    let plug = networks.plug(&pair.second, &same);
+    inspection.fails("plug with a taken Ethernet address", Failure::Conflict, plug).await?;
+    Ok(Some(wanted))
+}
+
+async fn address_of_choice(
+    inspection: &Inspection<'_>,
+    networks: &dyn Networks,
+    pair: &Pair,
+    id: &NetworkId,
+) -> Result<Option<InterfaceSpec>, Violation> {
+    const CHECK: &str = "plug with an IP address of choice";
+    inspection.begin("address of choice");
+    let wanted = InterfaceSpec { address: Some(WISH.into()), ..interface(id) };
+    let plug = networks.plug(&pair.first, &wanted);
+    let Some(there) = inspection.wish(Capability::AddressOfChoice, CHECK, plug).await? else { return Ok(None) };
     let known = there.address.is_none_or(|address| address == WISH);
     ensure(CHECK, known, format!("{:?} was given instead of {WISH}", there.address))?;
-
-    let same_mac = InterfaceSpec { mac: Some(mac), ..interface(id) };
-    let plug = networks.plug(&pair.second, &same_mac);
-    inspection.fails("plug with a taken Ethernet address", Failure::Conflict, plug).await?;
-    let same_address = InterfaceSpec { address: Some(WISH.into()), ..interface(id) };
-    let plug = networks.plug(&pair.second, &same_address);
+    let same = InterfaceSpec { address: Some(WISH.into()), ..interface(id) };
+    let plug = networks.plug(&pair.second, &same);
     inspection.fails("plug with a taken IP address", Failure::Conflict, plug).await?;
     Ok(Some(wanted))
 }
@@ -256,5 +324,5 @@ pub(super) async fn freed(
     networks: &dyn Networks,
     id: &NetworkId,
 ) -> Result<(), Violation> {
-    inspection.ask("delete of a network whose machine is gone", networks.delete(id)).await
+    inspection.ask_once_free("delete of a network whose machine is gone", || networks.delete(id)).await
 }

@@ -20,14 +20,15 @@ pub(super) async fn verify(inspection: &mut Inspection<'_>) -> Result<(), Violat
     let nets = backend.networks();
     let reservations = backend.addresses();
     let groups = backend.security_groups();
-    for (what, there) in [
-        ("volumes", disks.is_some()),
-        ("networks", nets.is_some()),
-        ("reserved addresses", reservations.is_some()),
-        ("security groups", groups.is_some()),
+    for (promise, what, there) in [
+        ("volumes", "volumes", disks.is_some()),
+        ("networks", "networks", nets.is_some()),
+        ("addresses", "reserved addresses", reservations.is_some()),
+        ("security groups", "security groups", groups.is_some()),
     ] {
         if !there {
-            inspection.skip(format!("{what}: the backend has none"));
+            inspection.begin(promise);
+            inspection.lacks(format!("{what}: the backend has none"));
         }
     }
     if disks.is_none() && nets.is_none() && reservations.is_none() && groups.is_none() {
@@ -62,6 +63,7 @@ pub(super) async fn verify(inspection: &mut Inspection<'_>) -> Result<(), Violat
     }
 
     const CHECK: &str = "delete of a machine with all that it can have";
+    inspection.begin("delete with joins");
     inspection.ask(CHECK, backend.start(&pair.first)).await?;
     inspection.machine_arrives(CHECK, &pair.first, MachineState::Running).await?;
     let volume = match disks {
@@ -82,6 +84,7 @@ pub(super) async fn verify(inspection: &mut Inspection<'_>) -> Result<(), Violat
         Some(groups) => Some((groups, security_groups::join(inspection, groups, &pair.first).await?)),
         None => None,
     };
+    inspection.begin("delete with joins");
     inspection.ask(CHECK, backend.delete(&pair.first)).await?;
     if let Some((disks, volume)) = &volume {
         volumes::freed(inspection, *disks, volume).await?;
@@ -100,6 +103,7 @@ pub(super) async fn verify(inspection: &mut Inspection<'_>) -> Result<(), Violat
 
 async fn two_machines_at_rest(inspection: &mut Inspection<'_>) -> Result<Pair, Violation> {
     const CHECK: &str = "two machines";
+    inspection.begin("create");
     let backend = inspection.backend();
     let mut ids = Vec::new();
     for _ in 0..2 {

@@ -6,15 +6,17 @@ use super::{
     Violation,
     inspection::{Inspection, broken, ensure},
 };
-use crate::{BackendError, MachineId, MachineState, SaveMethod, SavedDisk};
+use crate::{BackendError, Capability, MachineId, MachineState, SaveMethod, SavedDisk};
 
 const LARGEST_CHUNK: usize = 1 << 20;
 
 /// A hot save leaves the machine alone, a deferred one brings it back.
-pub(super) async fn of_a_running_machine(inspection: &mut Inspection<'_>, id: &MachineId) -> Result<(), Violation> {
+pub(super) async fn of_a_running_machine(inspection: &Inspection<'_>, id: &MachineId) -> Result<(), Violation> {
     let backend = inspection.backend();
     let check = "hot save";
-    if let Some(disk) = inspection.ask_if_supported(check, backend.save(id, SaveMethod::Hot)).await? {
+    inspection.begin("save hot");
+    let hot = backend.save(id, SaveMethod::Hot);
+    if let Some(disk) = inspection.ask_of(Capability::SaveHot, check, hot).await? {
         let machine = inspection.ask(check, backend.machine(id)).await?;
         ensure(check, machine.state == MachineState::Running, format!("the machine is {:?} then", machine.state))?;
         read(inspection, check, disk).await?;
@@ -22,7 +24,9 @@ pub(super) async fn of_a_running_machine(inspection: &mut Inspection<'_>, id: &M
         give_up(inspection, "save that is given up", disk).await?;
     }
     let check = "deferred save";
-    if let Some(disk) = inspection.ask_if_supported(check, backend.save(id, SaveMethod::Deferred)).await? {
+    inspection.begin("save deferred");
+    let deferred = backend.save(id, SaveMethod::Deferred);
+    if let Some(disk) = inspection.ask_of(Capability::SaveDeferred, check, deferred).await? {
         read(inspection, check, disk).await?;
         inspection.machine_arrives(check, id, MachineState::Running).await?;
     }
@@ -33,13 +37,16 @@ pub(super) async fn of_a_running_machine(inspection: &mut Inspection<'_>, id: &M
 pub(super) async fn of_a_stopped_machine(inspection: &Inspection<'_>, id: &MachineId) -> Result<(), Violation> {
     let check = "save of a stopped machine";
     let mut digests = Vec::new();
-    for method in [SaveMethod::Hot, SaveMethod::Deferred] {
-        match inspection.answer(check, inspection.backend().save(id, method)).await? {
-            Ok(disk) => digests.push(read(inspection, check, disk).await?),
+    for (capability, method) in
+        [(Capability::SaveHot, SaveMethod::Hot), (Capability::SaveDeferred, SaveMethod::Deferred)]
+    {
+        if !inspection.can(capability) {
             // Noted when the machine ran.
-            Err(BackendError::Unsupported(_)) => {}
-            Err(error) => return Err(Violation::Call { check, error }),
+            continue;
         }
+        inspection.begin("save of a stopped machine");
+        let disk = inspection.ask(check, inspection.backend().save(id, method)).await?;
+        digests.push(read(inspection, check, disk).await?);
         let machine = inspection.ask(check, inspection.backend().machine(id)).await?;
         ensure(check, machine.state == MachineState::Stopped, format!("the machine is {:?} then", machine.state))?;
     }

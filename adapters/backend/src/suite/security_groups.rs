@@ -9,27 +9,34 @@ use super::{
 };
 use crate::{Direction, MachineId, Protocol, Rule, SecurityGroupId, SecurityGroupSpec, SecurityGroups};
 
-fn spec() -> SecurityGroupSpec {
+pub(super) fn spec() -> SecurityGroupSpec {
     let range = Some((IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8));
     let ssh = Rule { direction: Direction::Inbound, protocol: Protocol::Tcp, ports: Some((22, 22)), range };
     SecurityGroupSpec { tag: new_tag(), name: "contract suite".into(), rules: vec![ssh] }
 }
 
-async fn make(
+pub(super) async fn make(
     inspection: &mut Inspection<'_>,
     groups: &dyn SecurityGroups,
     spec: &SecurityGroupSpec,
 ) -> Result<SecurityGroupId, Violation> {
     const CHECK: &str = "create of a security group";
+    inspection.begin("security groups");
     let group = inspection.ask(CHECK, groups.create(spec)).await?;
     inspection.leave(Leftover::SecurityGroup(group.id.clone()));
     ensure(CHECK, group.tag == spec.tag, "the group carries another tag")?;
-    ensure(CHECK, group.rules == spec.rules, format!("its rules are {:?}", group.rules))?;
+    ensure(CHECK, same_rules(&group.rules, &spec.rules), format!("its rules are {:?}", group.rules))?;
     Ok(group.id)
+}
+
+/// In whatever order.
+fn same_rules(some: &[Rule], others: &[Rule]) -> bool {
+    some.len() == others.len() && some.iter().all(|rule| others.contains(rule))
 }
 
 /// What a group does without a machine.
 pub(super) async fn alone(inspection: &mut Inspection<'_>, groups: &dyn SecurityGroups) -> Result<(), Violation> {
+    inspection.begin("security groups");
     unknown(inspection, groups).await?;
     let wanted = spec();
     let id = make(inspection, groups, &wanted).await?;
@@ -43,9 +50,9 @@ pub(super) async fn alone(inspection: &mut Inspection<'_>, groups: &dyn Security
     change(inspection, groups, &id).await?;
     inspection.ask("delete of a security group", groups.delete(&id)).await?;
     let check = "after the delete of a security group";
-    inspection.fails(check, Failure::NotFound, groups.group(&id)).await?;
-    let found = inspection.ask(check, groups.find_by_tag(wanted.tag)).await?;
-    ensure(check, found.is_none(), "the tag still finds the group")?;
+    inspection.vanishes(check, || groups.group(&id)).await?;
+    let find = || groups.find_by_tag(wanted.tag);
+    inspection.becomes(check, find, Option::is_none, "the tag still finds the group").await?;
     inspection.ask("second delete of a security group", groups.delete(&id)).await
 }
 
@@ -73,7 +80,7 @@ async fn change(
     for rules in [vec![web, names], Vec::new()] {
         inspection.ask(CHECK, groups.change(id, &rules)).await?;
         let seen = inspection.ask(CHECK, groups.group(id)).await?.rules;
-        ensure(CHECK, seen == rules, format!("its rules are {seen:?}, not {rules:?}"))?;
+        ensure(CHECK, same_rules(&seen, &rules), format!("its rules are {seen:?}, not {rules:?}"))?;
     }
     Ok(())
 }
@@ -85,10 +92,12 @@ pub(super) async fn in_machines(
     pair: &Pair,
 ) -> Result<(), Violation> {
     let not_found = Failure::NotFound;
+    inspection.begin("security group on a machine");
     let nothing: SecurityGroupId = nobody("apply of an unknown security group")?;
     inspection.fails("apply of an unknown security group", not_found, groups.apply(&pair.first, &nothing)).await?;
     let nowhere: MachineId = nobody("apply to an unknown machine")?;
     let id = make(inspection, groups, &spec()).await?;
+    inspection.begin("security group on a machine");
     inspection.fails("apply to an unknown machine", not_found, groups.apply(&nowhere, &id)).await?;
 
     for machine in [&pair.first, &pair.second] {
@@ -104,7 +113,7 @@ pub(super) async fn in_machines(
     }
     inspection.fails("delete of a security group on one machine", conflict, groups.delete(&id)).await?;
     inspection.ask("lift", groups.lift(&pair.second, &id)).await?;
-    inspection.ask("delete of a lifted security group", groups.delete(&id)).await
+    inspection.ask_once_free("delete of a lifted security group", || groups.delete(&id)).await
 }
 
 /// A group on a running machine.
@@ -124,5 +133,5 @@ pub(super) async fn freed(
     groups: &dyn SecurityGroups,
     id: &SecurityGroupId,
 ) -> Result<(), Violation> {
-    inspection.ask("delete of a security group whose machine is gone", groups.delete(id)).await
+    inspection.ask_once_free("delete of a security group whose machine is gone", || groups.delete(id)).await
 }

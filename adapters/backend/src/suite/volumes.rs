@@ -5,15 +5,17 @@ use super::{
     inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody},
     parts::Pair,
 };
-use crate::{AttachmentSpec, CopyPurpose, MachineId, VolumeId, VolumeSpec, VolumeState, Volumes};
+use crate::{
+    AttachmentSpec, Capability, CopyPurpose, Listing, MachineId, Volume, VolumeId, VolumeSpec, VolumeState, Volumes,
+};
 
 const SIZE: u64 = 64 << 20;
 
-fn spec() -> VolumeSpec {
+pub(super) fn spec() -> VolumeSpec {
     VolumeSpec { tag: new_tag(), name: "contract suite".into(), size_bytes: SIZE }
 }
 
-fn attachment(volume: &VolumeId) -> AttachmentSpec {
+pub(super) fn attachment(volume: &VolumeId) -> AttachmentSpec {
     AttachmentSpec { tag: new_tag(), volume: volume.clone(), device: None }
 }
 
@@ -23,16 +25,17 @@ async fn arrive(
     check: &'static str,
     id: &VolumeId,
     state: VolumeState,
-) -> Result<crate::Volume, Violation> {
+) -> Result<Volume, Violation> {
     inspection.arrive(check, state, VolumeState::Failed, || volumes.volume(id), |volume| volume.state).await
 }
 
-async fn make(
+pub(super) async fn make(
     inspection: &mut Inspection<'_>,
     volumes: &dyn Volumes,
     spec: &VolumeSpec,
 ) -> Result<VolumeId, Violation> {
     const CHECK: &str = "create of a volume";
+    inspection.begin("volumes");
     let volume = inspection.ask(CHECK, volumes.create(spec)).await?;
     inspection.leave(Leftover::Volume(volume.id.clone()));
     ensure(CHECK, volume.tag == spec.tag, "the volume carries another tag")?;
@@ -43,6 +46,7 @@ async fn make(
 
 /// What a volume does without a machine.
 pub(super) async fn alone(inspection: &mut Inspection<'_>, volumes: &dyn Volumes) -> Result<(), Violation> {
+    inspection.begin("volumes");
     unknown(inspection, volumes).await?;
     too_large(inspection, volumes).await?;
     let wanted = spec();
@@ -60,11 +64,15 @@ async fn unknown(inspection: &Inspection<'_>, volumes: &dyn Volumes) -> Result<(
     let not_found = Failure::NotFound;
     inspection.fails("facts of an unknown volume", not_found, volumes.volume(&unknown)).await?;
     for online in [true, false] {
-        inspection.fails("use of an unknown volume", not_found, volumes.set_online(&unknown, online)).await?;
+        let call = volumes.set_online(&unknown, online);
+        inspection.fails_if_supported("use of an unknown volume", not_found, call).await?;
     }
-    inspection.fails("resize of an unknown volume", not_found, volumes.resize(&unknown, SIZE)).await?;
-    let copy = volumes.copy(&unknown, CopyPurpose::Backup, new_tag());
-    inspection.fails("copy of an unknown volume", not_found, copy).await?;
+    let resize = volumes.resize(&unknown, SIZE);
+    inspection.fails_if_supported("resize of an unknown volume", not_found, resize).await?;
+    for purpose in [CopyPurpose::Backup, CopyPurpose::Snapshot] {
+        let copy = volumes.copy(&unknown, purpose, new_tag());
+        inspection.fails_if_supported("copy of an unknown volume", not_found, copy).await?;
+    }
     inspection.ask("delete of an unknown volume", volumes.delete(&unknown)).await?;
     let machine: MachineId = nobody(CHECK)?;
     let wish = attachment(&unknown);
@@ -77,7 +85,7 @@ async fn unknown(inspection: &Inspection<'_>, volumes: &dyn Volumes) -> Result<(
 
 async fn too_large(inspection: &mut Inspection<'_>, volumes: &dyn Volumes) -> Result<(), Violation> {
     const CHECK: &str = "too large a volume";
-    let most = inspection.ask(CHECK, inspection.backend().describe()).await?.limits.volume_bytes;
+    let most = inspection.description.limits.volume_bytes;
     let Some(size_bytes) = (most - most % 512).checked_add(512) else { return Ok(()) };
     let wanted = VolumeSpec { size_bytes, ..spec() };
     let outcome = inspection.fails(CHECK, Failure::Refused, volumes.create(&wanted)).await;
@@ -101,9 +109,10 @@ async fn found(
     ensure(CHECK, again.id == *id, "one tag made two volumes")?;
     let found = inspection.ask(CHECK, volumes.find_by_tag(wanted.tag)).await?;
     ensure(CHECK, found.is_some_and(|found| found.id == *id), "the tag does not find the volume")?;
-    let listed = listed("list of volumes", inspection.ask("list of volumes", volumes.volumes()).await?)?;
-    let count = listed.iter().filter(|volume| volume.tag == wanted.tag).count();
-    ensure("list of volumes", count == 1, format!("the volume is listed {count} times"))
+    const LIST: &str = "list of volumes";
+    let once = |all: &Listing<Volume>| all.objects.iter().filter(|volume| volume.tag == wanted.tag).count() == 1;
+    let listing = inspection.becomes(LIST, || volumes.volumes(), once, "the volume is not listed once").await?;
+    listed(LIST, listing).map(drop)
 }
 
 async fn in_use_and_out_of_it(
@@ -111,6 +120,12 @@ async fn in_use_and_out_of_it(
     volumes: &dyn Volumes,
     id: &VolumeId,
 ) -> Result<(), Violation> {
+    inspection.begin("volume offline");
+    let offline = Capability::VolumeOffline;
+    if !inspection.can(offline) {
+        // It is online, and there is nothing else for it to be.
+        return inspection.ask_of(offline, "offline", volumes.set_online(id, false)).await.map(drop);
+    }
     for (check, online, state) in [
         ("online of an online volume", true, VolumeState::Online),
         ("offline", false, VolumeState::Offline),
@@ -124,11 +139,14 @@ async fn in_use_and_out_of_it(
 }
 
 async fn resize(inspection: &Inspection<'_>, volumes: &dyn Volumes, id: &VolumeId) -> Result<(), Violation> {
-    let limits = inspection.ask("resize of a volume", inspection.backend().describe()).await?.limits;
+    inspection.begin("volume resize");
     let before = inspection.ask("resize of a volume", volumes.volume(id)).await?.size_bytes;
-    let larger = before.saturating_mul(2).min(limits.volume_bytes);
+    let larger = before.saturating_mul(2).min(inspection.description.limits.volume_bytes);
     for check in ["resize of a volume", "resize of a volume to its present size"] {
-        inspection.ask(check, volumes.resize(id, larger)).await?;
+        let resize = volumes.resize(id, larger);
+        if inspection.ask_of(Capability::VolumeResize, check, resize).await?.is_none() {
+            return Ok(());
+        }
         let volume = arrive(inspection, volumes, check, id, VolumeState::Online).await?;
         ensure(check, volume.size_bytes >= larger, format!("the volume has {} bytes", volume.size_bytes))?;
     }
@@ -139,15 +157,21 @@ async fn resize(inspection: &Inspection<'_>, volumes: &dyn Volumes, id: &VolumeI
 }
 
 async fn copy(inspection: &Inspection<'_>, volumes: &dyn Volumes, id: &VolumeId) -> Result<(), Violation> {
-    for (check, purpose) in [("backup", CopyPurpose::Backup), ("snapshot", CopyPurpose::Snapshot)] {
+    for (promise, check, capability, purpose) in [
+        ("volume backup", "backup", Capability::VolumeBackup, CopyPurpose::Backup),
+        ("volume snapshot", "snapshot", Capability::VolumeSnapshot, CopyPurpose::Snapshot),
+    ] {
+        inspection.begin(promise);
         let tag = new_tag();
-        // The second ask comes while the first one is under way, or after it: both are the same copy.
+        if inspection.ask_of(capability, check, volumes.copy(id, purpose, tag)).await?.is_none() {
+            continue;
+        }
+        // The second ask comes while the first one is under way, or after it, the third one after it: all are the same
+        // copy.
         for _ in 0..2 {
             inspection.ask(check, volumes.copy(id, purpose, tag)).await?;
+            arrive(inspection, volumes, check, id, VolumeState::Online).await?;
         }
-        arrive(inspection, volumes, check, id, VolumeState::Online).await?;
-        inspection.ask(check, volumes.copy(id, purpose, tag)).await?;
-        arrive(inspection, volumes, check, id, VolumeState::Online).await?;
     }
     Ok(())
 }
@@ -159,12 +183,13 @@ async fn remove(
     id: &VolumeId,
 ) -> Result<(), Violation> {
     const CHECK: &str = "after the delete of a volume";
+    inspection.begin("volumes");
     inspection.ask("delete of a volume", volumes.delete(id)).await?;
-    inspection.fails(CHECK, Failure::NotFound, volumes.volume(id)).await?;
-    let found = inspection.ask(CHECK, volumes.find_by_tag(wanted.tag)).await?;
-    ensure(CHECK, found.is_none(), "the tag still finds the volume")?;
-    let listed = listed(CHECK, inspection.ask(CHECK, volumes.volumes()).await?)?;
-    ensure(CHECK, listed.iter().all(|volume| volume.tag != wanted.tag), "the volume is still listed")?;
+    inspection.vanishes(CHECK, || volumes.volume(id)).await?;
+    let find = || volumes.find_by_tag(wanted.tag);
+    inspection.becomes(CHECK, find, Option::is_none, "the tag still finds the volume").await?;
+    let gone = |all: &Listing<Volume>| all.objects.iter().all(|volume| volume.tag != wanted.tag);
+    inspection.becomes(CHECK, || volumes.volumes(), gone, "the volume is still listed").await?;
     inspection.ask("second delete of a volume", volumes.delete(id)).await
 }
 
@@ -175,6 +200,7 @@ pub(super) async fn in_machines(
     pair: &Pair,
 ) -> Result<(), Violation> {
     let id = make(inspection, volumes, &spec()).await?;
+    inspection.begin("attach");
     let nothing: VolumeId = nobody("attach of an unknown volume")?;
     let wish = attachment(&nothing);
     let attach = volumes.attach(&pair.first, &wish);
@@ -190,7 +216,7 @@ pub(super) async fn in_machines(
     let elsewhere = attachment(&id);
     put_in(inspection, volumes, &pair.second, &elsewhere).await?;
     inspection.ask("detach", volumes.detach(&pair.second, elsewhere.tag)).await?;
-    inspection.ask("delete of a volume that was in machines", volumes.delete(&id)).await
+    inspection.ask_once_free("delete of a volume that was in machines", || volumes.delete(&id)).await
 }
 
 async fn offline_is_not_attached(
@@ -200,6 +226,9 @@ async fn offline_is_not_attached(
     id: &VolumeId,
 ) -> Result<(), Violation> {
     const CHECK: &str = "attach of an offline volume";
+    if !inspection.can(Capability::VolumeOffline) {
+        return Ok(());
+    }
     inspection.ask(CHECK, volumes.set_online(id, false)).await?;
     arrive(inspection, volumes, CHECK, id, VolumeState::Offline).await?;
     inspection.fails(CHECK, Failure::Conflict, volumes.attach(&pair.first, &attachment(id))).await?;
@@ -214,7 +243,8 @@ async fn put_in(
     wanted: &AttachmentSpec,
 ) -> Result<(), Violation> {
     const CHECK: &str = "attach";
-    let there = inspection.ask(CHECK, volumes.attach(machine, wanted)).await?;
+    // It may be on its way out of another machine.
+    let there = inspection.ask_once_free(CHECK, || volumes.attach(machine, wanted)).await?;
     ensure(CHECK, there.tag == wanted.tag && there.volume == wanted.volume, format!("what is there is {there:?}"))?;
     ensure(CHECK, !there.device.is_empty(), "the device has no name")?;
     let again = inspection.ask("second attach", volumes.attach(machine, wanted)).await?;
@@ -232,7 +262,8 @@ async fn is_kept_in(
     let elsewhere = volumes.attach(&pair.second, &wish);
     inspection.fails("attach of a volume in another machine", conflict, elsewhere).await?;
     inspection.fails("delete of an attached volume", conflict, volumes.delete(id)).await?;
-    inspection.fails("offline of an attached volume", conflict, volumes.set_online(id, false)).await?;
+    let offline = volumes.set_online(id, false);
+    inspection.fails_if_supported("offline of an attached volume", conflict, offline).await?;
     inspection.ask("detach of another attachment", volumes.detach(&pair.first, new_tag())).await?;
     inspection.fails("delete of an attached volume", conflict, volumes.delete(id)).await?;
     arrive(inspection, volumes, "attached volume", id, VolumeState::Online).await.map(drop)
@@ -254,5 +285,5 @@ pub(super) async fn join(
 pub(super) async fn freed(inspection: &Inspection<'_>, volumes: &dyn Volumes, id: &VolumeId) -> Result<(), Violation> {
     const CHECK: &str = "volume of a deleted machine";
     arrive(inspection, volumes, CHECK, id, VolumeState::Online).await?;
-    inspection.ask(CHECK, volumes.delete(id)).await
+    inspection.ask_once_free(CHECK, || volumes.delete(id)).await
 }

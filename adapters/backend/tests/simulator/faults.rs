@@ -8,9 +8,11 @@ use backend::{
 use crate::{machine, offer, spec};
 
 /// All there are.
-pub const OPERATIONS: [Operation; 43] = [
+pub const OPERATIONS: [Operation; 52] = [
     Operation::Describe,
     Operation::ProvideImage,
+    Operation::FindImage,
+    Operation::DeleteImage,
     Operation::Create,
     Operation::Machine,
     Operation::FindByTag,
@@ -21,6 +23,13 @@ pub const OPERATIONS: [Operation; 43] = [
     Operation::Suspend,
     Operation::Resize,
     Operation::Save,
+    Operation::Console,
+    Operation::Quota,
+    Operation::TakeSnapshot,
+    Operation::Snapshots,
+    Operation::RevertSnapshot,
+    Operation::RemoveSnapshot,
+    Operation::FollowEvents,
     Operation::Delete,
     Operation::CreateVolume,
     Operation::Volume,

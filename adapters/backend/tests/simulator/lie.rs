@@ -1,6 +1,6 @@
 //! The lies that the suite has to notice.
 
-use backend::simulator::Operation;
+use backend::{Capability, simulator::Operation};
 
 /// The one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,40 @@ pub enum Lie {
     SaysTooLong,
     SaysUnprintable,
     SaysNothing,
+    /// Declares what it has not got. Not among all, since each needs another truth.
+    Declares(Capability),
+    /// Does not declare what it has.
+    Hides(Capability),
+    HasNoFormats,
+    SpeaksAtLength,
+    OffersMoreThanItHas,
+    OffersTwoOfOneName,
+    GivesAnotherSize,
+    FindsNothingWrongOrRight,
+    FindsFault,
+    FindsAnotherImage,
+    ImageArrivesForEver,
+    TicketOfAnotherKind,
+    TicketToNowhere,
+    CountsTwice,
+    CountsNothing,
+    NeverCounts,
+    UsesTooMuch,
+    SnapshotNeverComplete,
+    RevertFails,
+    IsSilent,
+    EndsEvents,
+    TellsOfOthers,
+    ForgetsJoins(Join),
+    LeavesAMachineWhoseJoinFailed,
+}
+
+/// What a machine is joined with at its create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    Volumes,
+    Interfaces,
+    SecurityGroups,
 }
 
 impl Lie {
@@ -54,6 +88,10 @@ impl Lie {
             O::Suspend,
             O::Resize,
             O::Save,
+            O::Console,
+            O::TakeSnapshot,
+            O::Snapshots,
+            O::RevertSnapshot,
             O::Volume,
             O::SetVolumeOnline,
             O::ResizeVolume,
@@ -73,6 +111,8 @@ impl Lie {
             O::Restart,
             O::Suspend,
             O::Resize,
+            O::Console,
+            O::DeleteImage,
             O::CreateVolume,
             O::SetVolumeOnline,
             O::ResizeVolume,
@@ -91,6 +131,8 @@ impl Lie {
             O::Suspend,
             O::Resize,
             O::Delete,
+            O::DeleteImage,
+            O::RemoveSnapshot,
             O::SetVolumeOnline,
             O::ResizeVolume,
             O::DeleteVolume,
@@ -106,6 +148,8 @@ impl Lie {
         ];
         let forgets = [
             O::FindByTag,
+            O::FindImage,
+            O::Snapshots,
             O::Machines,
             O::FindVolumeByTag,
             O::Volumes,
@@ -116,6 +160,7 @@ impl Lie {
         ];
         let doubles = [
             O::Create,
+            O::TakeSnapshot,
             O::CreateVolume,
             O::Attach,
             O::CreateNetwork,
@@ -149,6 +194,30 @@ impl Lie {
             Self::SaysTooLong,
             Self::SaysUnprintable,
             Self::SaysNothing,
+            Self::HasNoFormats,
+            Self::SpeaksAtLength,
+            Self::OffersMoreThanItHas,
+            Self::OffersTwoOfOneName,
+            Self::GivesAnotherSize,
+            Self::FindsNothingWrongOrRight,
+            Self::FindsFault,
+            Self::FindsAnotherImage,
+            Self::ImageArrivesForEver,
+            Self::TicketOfAnotherKind,
+            Self::TicketToNowhere,
+            Self::CountsTwice,
+            Self::CountsNothing,
+            Self::NeverCounts,
+            Self::UsesTooMuch,
+            Self::SnapshotNeverComplete,
+            Self::RevertFails,
+            Self::IsSilent,
+            Self::EndsEvents,
+            Self::TellsOfOthers,
+            Self::ForgetsJoins(Join::Volumes),
+            Self::ForgetsJoins(Join::Interfaces),
+            Self::ForgetsJoins(Join::SecurityGroups),
+            Self::LeavesAMachineWhoseJoinFailed,
         ];
         all.extend(knows.map(Self::Knows));
         all.extend(allows.map(Self::Allows));

@@ -114,10 +114,16 @@ impl CategoryDocument {
             related,
             applies: self.applies,
             location: self.location,
+            defaults: attributes.iter().filter_map(|(name, value)| Some((name.clone(), default(value)?))).collect(),
             attributes: attributes.into_iter().map(|(name, value)| (name, flags(&value, dialect))).collect(),
             actions: self.actions,
         })
     }
+}
+
+fn default(description: &Value) -> Option<Value> {
+    let Value::Map(members) = description else { return None };
+    legacy::described(members, "default").cloned()
 }
 
 fn flags(description: &Value, dialect: Dialect) -> AttributeFlags {

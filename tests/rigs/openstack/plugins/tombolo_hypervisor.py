@@ -19,7 +19,6 @@ from nova.image import glance
 from nova.virt import fake
 
 CONF = nova.conf.CONF
-CONSOLE_PORT = int(os.environ.get("TOMBOLO_CONSOLE_PORT", "5900"))
 DISK_FORMATS = ("raw", "qcow2", "vhd", "vhdx", "vdi", "vmdk")
 
 
@@ -88,7 +87,7 @@ class Driver(fake.FakeDriverWithoutFakeNodes):
         return f"console of {instance.uuid}\nlogin: "
 
     def get_vnc_console(self, context, instance):
-        return console_type.ConsoleVNC(host="127.0.0.1", port=CONSOLE_PORT)
+        return console_type.ConsoleVNC(host="127.0.0.1", port=int(os.environ["TOMBOLO_VNC_PORT"]))
 
     def get_serial_console(self, context, instance):
-        return console_type.ConsoleSerial(host="127.0.0.1", port=CONSOLE_PORT)
+        return console_type.ConsoleSerial(host="127.0.0.1", port=int(os.environ["TOMBOLO_SERIAL_PORT"]))

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::wire::{Answer, Call, Saved};
 use crate::{
-    Addresses, Backend, BackendError, MachineId, Networks, SaveMethod, SecurityGroups, Volumes, simulator::Simulator,
+    Addresses, Backend, BackendError, MachineId, Networks, SaveMethod, SecurityGroups, Snapshots, Volumes,
+    simulator::Simulator,
 };
 
 /// Does what is asked, and answers in JSON.
@@ -12,6 +13,8 @@ pub(super) async fn answer(simulator: &Simulator, call: Call) -> Vec<u8> {
     match call {
         Call::Describe => encoded(&simulator.describe().await),
         Call::HoldImage { digest, size } => encoded(&simulator.hold_image(digest, size).await),
+        Call::FindImage(digest) => encoded(&simulator.find_image(&digest).await),
+        Call::DeleteImage(digest) => encoded(&simulator.delete_image(&digest).await),
         Call::Create(spec) => encoded(&Backend::create(simulator, &spec).await),
         Call::Machine(id) => encoded(&simulator.machine(&id).await),
         Call::FindByTag(tag) => encoded(&Backend::find_by_tag(simulator, tag).await),
@@ -22,6 +25,8 @@ pub(super) async fn answer(simulator: &Simulator, call: Call) -> Vec<u8> {
         Call::Suspend(id, method) => encoded(&simulator.suspend(&id, method).await),
         Call::Resize(id, size) => encoded(&Backend::resize(simulator, &id, &size).await),
         Call::Save(id, method) => encoded(&save(simulator, &id, method).await),
+        Call::Console(id, kind) => encoded(&simulator.console(&id, kind).await),
+        Call::Quota => encoded(&simulator.quota().await),
         Call::Delete(id) => encoded(&Backend::delete(simulator, &id).await),
         Call::Parts => encoded(&Ok(simulator.parts())),
         Call::Obey(command) => encoded(&simulator.obey(command)),
@@ -40,6 +45,10 @@ async fn save(simulator: &Simulator, id: &MachineId, method: SaveMethod) -> Answ
 
 async fn answer_of_parts(simulator: &Simulator, call: Call) -> Vec<u8> {
     match call {
+        Call::TakeSnapshot(id, tag) => encoded(&simulator.take(&id, tag).await),
+        Call::Snapshots(id) => encoded(&Snapshots::snapshots(simulator, &id).await),
+        Call::RevertSnapshot(id, snapshot) => encoded(&simulator.revert(&id, &snapshot).await),
+        Call::RemoveSnapshot(id, snapshot) => encoded(&simulator.remove(&id, &snapshot).await),
         Call::CreateVolume(spec) => encoded(&Volumes::create(simulator, &spec).await),
         Call::Volume(id) => encoded(&simulator.volume(&id).await),
         Call::FindVolumeByTag(tag) => encoded(&Volumes::find_by_tag(simulator, tag).await),

@@ -1,6 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use disk_image::ContentDigest;
 
 use super::{
     SimulatorControl,
@@ -8,8 +9,9 @@ use super::{
     wire::{Answer, Call, Saved},
 };
 use crate::{
-    Addresses, Backend, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec,
-    Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups, StopMethod, SuspendMethod, Volumes,
+    Addresses, Backend, Capability, ConsoleKind, ConsoleTicket, Description, ImageOffer, IntentTag, Listing, Machine,
+    MachineId, MachineSize, MachineSpec, Networks, Progress, Quota, RestartMethod, SaveMethod, SavedDisk,
+    SecurityGroups, SiteImage, Snapshots, StopMethod, SuspendMethod, Volumes,
     simulator::{Parts, images::MarkedDisk},
 };
 
@@ -48,13 +50,24 @@ impl SimulatorClient {
 #[async_trait]
 impl Backend for SimulatorClient {
     async fn describe(&self) -> Answer<Description> {
-        self.line.call(Call::Describe).await
+        let description: Description = self.line.call(Call::Describe).await?;
+        // Each call has one answer here: changes are told within the simulator's process only.
+        let capabilities = description.capabilities.without(&[Capability::Events]);
+        Ok(Description { capabilities, ..description })
     }
 
     async fn provide_image(&self, offer: &ImageOffer, progress: &Progress<'_>) -> Answer<()> {
         self.line.call::<()>(Call::HoldImage { digest: offer.digest, size: offer.size }).await?;
         progress(offer.size);
         Ok(())
+    }
+
+    async fn find_image(&self, digest: &ContentDigest) -> Answer<Option<SiteImage>> {
+        self.line.call(Call::FindImage(*digest)).await
+    }
+
+    async fn delete_image(&self, digest: &ContentDigest) -> Answer<()> {
+        self.line.call(Call::DeleteImage(*digest)).await
     }
 
     async fn create(&self, spec: &MachineSpec) -> Answer<Machine> {
@@ -96,6 +109,18 @@ impl Backend for SimulatorClient {
     async fn save(&self, id: &MachineId, method: SaveMethod) -> Answer<SavedDisk> {
         let saved: Saved = self.line.call(Call::Save(id.clone(), method)).await?;
         Ok(MarkedDisk::of_zeros(saved.size, saved.mark).into())
+    }
+
+    async fn console(&self, id: &MachineId, kind: ConsoleKind) -> Answer<ConsoleTicket> {
+        self.line.call(Call::Console(id.clone(), kind)).await
+    }
+
+    async fn quota(&self) -> Answer<Quota> {
+        self.line.call(Call::Quota).await
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        self.parts.snapshots.then_some(self as &dyn Snapshots)
     }
 
     fn volumes(&self) -> Option<&dyn Volumes> {

@@ -9,8 +9,28 @@ use super::{
 use crate::{
     AddressId, AddressSpec, Addresses, Attachment, AttachmentSpec, CopyPurpose, IntentTag, Interface, InterfaceSpec,
     Listing, MachineId, Network, NetworkId, NetworkSpec, Networks, ReservedAddress, Rule, SecurityGroup,
-    SecurityGroupId, SecurityGroupSpec, SecurityGroups, Volume, VolumeId, VolumeSpec, Volumes,
+    SecurityGroupId, SecurityGroupSpec, SecurityGroups, Snapshot, SnapshotId, Snapshots, Volume, VolumeId, VolumeSpec,
+    Volumes,
 };
+
+#[async_trait]
+impl Snapshots for SimulatorClient {
+    async fn take(&self, machine: &MachineId, tag: IntentTag) -> Answer<Snapshot> {
+        self.line.call(Call::TakeSnapshot(machine.clone(), tag)).await
+    }
+
+    async fn snapshots(&self, machine: &MachineId) -> Answer<Listing<Snapshot>> {
+        self.line.call(Call::Snapshots(machine.clone())).await
+    }
+
+    async fn revert(&self, machine: &MachineId, snapshot: &SnapshotId) -> Answer<()> {
+        self.line.call(Call::RevertSnapshot(machine.clone(), snapshot.clone())).await
+    }
+
+    async fn remove(&self, machine: &MachineId, snapshot: &SnapshotId) -> Answer<()> {
+        self.line.call(Call::RemoveSnapshot(machine.clone(), snapshot.clone())).await
+    }
+}
 
 #[async_trait]
 impl Volumes for SimulatorClient {

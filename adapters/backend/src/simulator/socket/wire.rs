@@ -4,9 +4,9 @@ use disk_image::ContentDigest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AddressId, AddressSpec, AttachmentSpec, BackendError, CopyPurpose, IntentTag, InterfaceSpec, MachineId,
-    MachineSize, MachineSpec, NetworkId, NetworkSpec, RestartMethod, Rule, SaveMethod, SecurityGroupId,
-    SecurityGroupSpec, StopMethod, SuspendMethod, VolumeId, VolumeSpec,
+    AddressId, AddressSpec, AttachmentSpec, BackendError, ConsoleKind, CopyPurpose, IntentTag, InterfaceSpec,
+    MachineId, MachineSize, MachineSpec, NetworkId, NetworkSpec, RestartMethod, Rule, SaveMethod, SecurityGroupId,
+    SecurityGroupSpec, SnapshotId, StopMethod, SuspendMethod, VolumeId, VolumeSpec,
     request::RequestId,
     simulator::{Command, Operation},
 };
@@ -29,6 +29,8 @@ pub(super) enum Call {
         digest: ContentDigest,
         size: u64,
     },
+    FindImage(ContentDigest),
+    DeleteImage(ContentDigest),
     Create(Box<MachineSpec>),
     Machine(MachineId),
     FindByTag(IntentTag),
@@ -39,6 +41,12 @@ pub(super) enum Call {
     Suspend(MachineId, SuspendMethod),
     Resize(MachineId, MachineSize),
     Save(MachineId, SaveMethod),
+    Console(MachineId, ConsoleKind),
+    Quota,
+    TakeSnapshot(MachineId, IntentTag),
+    Snapshots(MachineId),
+    RevertSnapshot(MachineId, SnapshotId),
+    RemoveSnapshot(MachineId, SnapshotId),
     Delete(MachineId),
     CreateVolume(VolumeSpec),
     Volume(VolumeId),
