@@ -88,7 +88,7 @@ async fn a_quota_is_no_room_and_nonsense_is_refused() {
     ] {
         let service = Service::start(move |request, _| {
             let refusal = json!({ name: { "code": status, "message": words } });
-            request.is("POST", "/v2.1/servers").then(|| Reply::Json(status, refusal))
+            request.is("POST", "/v2.1/servers").then_some(Reply::Json(status, refusal))
         })
         .await;
         match service.backend().create(&spec()).await {
