@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn clocks_are_compared() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let at = |seconds| clock(Some(Timestamp::from_second(1_800_000_000 + seconds).unwrap()), now);
+        let at = |seconds: i64| clock(Some(Timestamp::from_second(1_800_000_000 + seconds).unwrap()), now);
         assert_eq!(at(-60).verdict, Verdict::Good);
         for (seconds, words) in [(-300, "300 s behind ours"), (61, "61 s ahead of ours")] {
             let finding = at(seconds);

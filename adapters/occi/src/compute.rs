@@ -139,8 +139,8 @@ impl Server {
     /// The joins as links that are made with the machine.
     async fn joins(&self, peer: &Peer, spec: &MachineSpec) -> Result<Vec<LinkWish>, BackendError> {
         let joins = &spec.joins;
-        let are_remembered = peer.dialect.keeps_link_titles;
-        if !are_remembered && !(joins.interfaces.is_empty() && joins.volumes.is_empty()) {
+        let has_links_of_ours = !joins.interfaces.is_empty() || !joins.volumes.is_empty();
+        if has_links_of_ours && !peer.dialect.keeps_link_titles {
             return Err(BackendError::Unsupported("join machines so that the joins can be found again".into()));
         }
         let mut links = Vec::new();

@@ -81,9 +81,10 @@ impl Connection {
     /// # Errors
     /// No answer; no way to get in.
     pub(crate) async fn ask(&self, asked: &Asked<'_>) -> Result<Answer, BackendError> {
-        let answer = self.once(asked).await?;
-        if answer.status == StatusCode::UNAUTHORIZED && self.credentials.renew(&self.caller, &answer).await? {
-            return self.once(asked).await;
+        // Boxed, as whatever is awaited on the way to the wire: the futures would add up to more than a stack holds.
+        let answer = Box::pin(self.once(asked)).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && Box::pin(self.credentials.renew(&self.caller, &answer)).await? {
+            return Box::pin(self.once(asked)).await;
         }
         Ok(answer)
     }
@@ -93,7 +94,7 @@ impl Connection {
     /// # Errors
     /// What the refusal means; no answer.
     pub(crate) async fn must(&self, asked: &Asked<'_>) -> Result<Answer, BackendError> {
-        let answer = self.ask(asked).await?;
+        let answer = Box::pin(self.ask(asked)).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer, asked.path)) }
     }
 
@@ -123,7 +124,7 @@ impl Connection {
             request = request.header("content-type", MediaType::TextOcci.content_type());
         }
         let mode = if asked.method == Method::GET { Mode::Look } else { Mode::Change };
-        self.caller.send(request, mode, DEADLINE).await
+        Box::pin(self.caller.send(request, mode, DEADLINE)).await
     }
 }
 

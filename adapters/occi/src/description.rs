@@ -75,13 +75,14 @@ pub(crate) fn capabilities(peer: &Peer) -> Capabilities {
         | Capability::NetworkReaddress => has_networks && is_complete,
         Capability::NetworkDown => has_networks && categories.offers(&occi_schema::well_known::NETWORK, &DOWN),
         Capability::ReservationOfChoice => address::are_there(peer) && is_complete,
-        Capability::Quota => dialect.tells_quota,
-        // OCCI saves a machine at the server and hands no bytes out; it has no word for the others.
+        // OCCI saves a machine at the server and hands no bytes out; it has no word for the others. What another Tombolo
+        // tells of its quota still counts what it is about to remove.
         Capability::SaveHot
         | Capability::SaveDeferred
         | Capability::Snapshots
         | Capability::Console
         | Capability::ImageByUrl
+        | Capability::Quota
         | Capability::Events => false,
     };
     Capability::ALL.into_iter().filter(|capability| holds(*capability)).collect()

@@ -65,8 +65,6 @@ pub(crate) struct Dialect {
     pub(crate) usual_disk_bytes: Option<u64>,
     /// What OCCI describes is there to the letter: addresses of choice, networks that change, volumes that grow.
     pub(crate) is_complete: bool,
-    /// `GET /quota` tells what is taken and left.
-    pub(crate) tells_quota: bool,
 }
 
 use MediaType::{Json, TextOcci, TextPlain};
@@ -86,7 +84,6 @@ const UNKNOWN: Dialect = Dialect {
     sizes_of_choice: true,
     usual_disk_bytes: None,
     is_complete: false,
-    tells_quota: false,
 };
 
 const TOMBOLO: Dialect = Dialect {
@@ -99,7 +96,6 @@ const TOMBOLO: Dialect = Dialect {
     keeps_link_titles: true,
     usual_disk_bytes: Some(10 << 30),
     is_complete: true,
-    tells_quota: true,
     ..UNKNOWN
 };
 

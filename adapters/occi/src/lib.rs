@@ -18,7 +18,6 @@ mod network;
 mod options;
 mod peer;
 mod pieces;
-mod quota;
 mod reading;
 mod secret;
 mod security_group;
@@ -35,8 +34,8 @@ use async_trait::async_trait;
 use authorization::Credentials;
 use backend::{
     Addresses, Backend, BackendError, Capability, Description, Finding, ImageOffer, IntentTag, Listing, Machine,
-    MachineId, MachineSize, MachineSpec, Networks, Progress, Quota, RestartMethod, SaveMethod, SavedDisk,
-    SecurityGroups, SiteImage, StopMethod, SuspendMethod, Volumes,
+    MachineId, MachineSize, MachineSpec, Networks, Progress, RestartMethod, SaveMethod, SavedDisk, SecurityGroups,
+    SiteImage, StopMethod, SuspendMethod, Volumes,
 };
 use backend_http::{Caller, Options};
 use compute::Power;
@@ -171,10 +170,6 @@ impl Backend for OcciBackend {
             SaveMethod::Hot => Capability::SaveHot.missing(),
             SaveMethod::Deferred => Capability::SaveDeferred.missing(),
         })
-    }
-
-    async fn quota(&self) -> Result<Quota, BackendError> {
-        self.server.quota_of().await
     }
 
     async fn check(&self) -> Vec<Finding> {

@@ -68,7 +68,7 @@ impl Server {
     pub(crate) async fn peer(&self) -> Result<Arc<Peer>, BackendError> {
         match self.known().filter(|peer| peer.is_fresh()) {
             Some(peer) => Ok(peer),
-            None => self.learn().await,
+            None => Box::pin(self.learn()).await,
         }
     }
 
@@ -90,7 +90,7 @@ impl Server {
     pub(crate) async fn get(&self, kind: &CategoryId, id: &str) -> Result<Entity, BackendError> {
         let peer = self.peer().await?;
         let path = self.path(kind, id).await?;
-        self.get_at(&peer, kind, &path).await
+        Box::pin(self.get_at(&peer, kind, &path)).await
     }
 
     async fn get_at(&self, peer: &Peer, kind: &CategoryId, path: &str) -> Result<Entity, BackendError> {
@@ -114,10 +114,10 @@ impl Server {
         let peer = self.peer().await?;
         if peer.dialect.filters && peer.dialect.tag_place == TagPlace::Summary {
             let wanted = Attributes::from([(SUMMARY.clone(), Value::from(tag::alone(tag)))]);
-            let found = self.listed(&peer, kind, &wanted, false).await?.objects;
+            let found = Box::pin(self.listed(&peer, kind, &wanted, false)).await?.objects;
             return Ok(found.into_iter().find(|entity| tag_of(entity).is_some_and(|(_, known)| known == tag)));
         }
-        let all = self.listed(&peer, kind, &Attributes::new(), false).await?.objects;
+        let all = Box::pin(self.listed(&peer, kind, &Attributes::new(), false)).await?.objects;
         Ok(all.into_iter().find(|entity| tag_of(entity).is_some_and(|(_, known)| known == tag)))
     }
 
@@ -128,7 +128,7 @@ impl Server {
         read: impl Fn(&Peer, &Entity) -> Result<Option<T>, String>,
     ) -> Result<Listing<T>, BackendError> {
         let peer = self.peer().await?;
-        let all = self.listed(&peer, kind, &Attributes::new(), false).await?;
+        let all = Box::pin(self.listed(&peer, kind, &Attributes::new(), false)).await?;
         let Listing { objects, unreadable, more_unreadable } = all;
         let mut listing = Listing { objects: Vec::new(), unreadable, more_unreadable };
         for entity in &objects {
@@ -149,7 +149,7 @@ impl Server {
         } else {
             Attributes::new()
         };
-        let links = self.listed(&peer, link, &wanted, true).await?.objects;
+        let links = Box::pin(self.listed(&peer, link, &wanted, true)).await?.objects;
         let leads = |link: &Entity| {
             let to = link.text(&TARGET).and_then(|to| self.connection.path_of(&to).ok());
             to.is_some_and(|to| to == target)
@@ -168,13 +168,13 @@ impl Server {
         let mut listing = Listing::default();
         if !peer.dialect.pages || peer.media != MediaType::Json || !wanted.is_empty() {
             let answer = self.collection(peer, &path, wanted).await?;
-            self.take(peer, kind, &answer, are_links, &mut listing).await?;
+            Box::pin(self.take(peer, kind, &answer, are_links, &mut listing)).await?;
             return Ok(listing);
         }
         let mut taken = 0;
         for _ in 0..MOST_PAGES {
             let (answer, most) = self.page(peer, &path, taken).await?;
-            let count = self.take(peer, kind, &answer, are_links, &mut listing).await?;
+            let count = Box::pin(self.take(peer, kind, &answer, are_links, &mut listing)).await?;
             taken += count;
             if count < most {
                 return Ok(listing);
@@ -271,7 +271,7 @@ impl Server {
         if id.is_empty() {
             return Err(BackendError::Unreachable(format!("the new {} has no id: {}", kind.term(), quoted(&place))));
         }
-        self.get_at(&peer, kind, &format!("{collection}{id}")).await
+        Box::pin(self.get_at(&peer, kind, &format!("{collection}{id}"))).await
     }
 
     /// Makes a link with this tag.
@@ -357,7 +357,7 @@ impl Server {
         let until = Instant::now() + self.patience();
         let mut pause = FIRST_LOOK;
         loop {
-            if let Some(seen) = look().await? {
+            if let Some(seen) = Box::pin(look()).await? {
                 return Ok(Some(seen));
             }
             if Instant::now() + pause > until {

@@ -84,6 +84,8 @@ impl Guarded {
             self.perform(call, permit, work).await
         }
         .instrument(span);
+        // Each scope around it would hold it whole, on one stack with all that leads here.
+        let guarded = Box::pin(guarded);
         let trail = request::current_trail().or_else(crate::request::trail).unwrap_or_default();
         let guarded = request::trail_scope(trail, guarded);
         match request {

@@ -280,7 +280,7 @@ impl Engine {
         let backend_id = RequestId::try_from(id.clone()).ok();
         let trail: Trail = saga.trail.as_deref().and_then(|trail| trail.parse().ok()).unwrap_or_default();
         let mut run = Run::new(saga, self.db.clone());
-        let leading = crate::request::scope_behind(id, trail.clone(), leader.lead(&mut run));
+        let leading = crate::request::scope_behind(id, trail.clone(), Box::pin(leader.lead(&mut run)));
         let leading = lease_check::scope(Arc::new(move || right.holds()), leading);
         let leading = async {
             match backend_id {

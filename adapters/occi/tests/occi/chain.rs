@@ -37,7 +37,8 @@ async fn create(backend: &OcciBackend, spec: &MachineSpec, hears: impl Fn(&Backe
     loop {
         match backend.create(spec).await {
             Err(error) if hears(&error) || Instant::now() > until => return error,
-            Ok(machine) => panic!("{machine:?}"),
+            // The site that was there before.
+            Ok(machine) => backend.delete(&machine.id).await.unwrap(),
             Err(_) => sleep(Duration::from_millis(200)).await,
         }
     }
