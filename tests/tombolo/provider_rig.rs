@@ -64,7 +64,7 @@ fn whole(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    length.is_none_or(|length| body.len() >= length.trim().parse().unwrap())
+    length.is_none_or(|length| body.len() >= length.trim().parse::<usize>().unwrap())
 }
 
 /// The claims of a JWT, whoever signed it.

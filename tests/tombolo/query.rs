@@ -30,7 +30,7 @@ async fn categories_come_one_per_line_with_the_core_first() {
         &format!(
             "blank; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"; title=\"A test image\"; \
                   rel=\"http://schemas.ogf.org/occi/infrastructure#os_tpl\"; location=\"/mixin/os_tpl/blank/\"; \
-                  attributes=\"org.tombolo.image.digest{immutable}\""
+                  attributes=\"org.tombolo.image.digest{{immutable}}\""
         ),
     ] {
         assert!(answer.body.contains(wanted), "{wanted} is not in\n{}", answer.body);

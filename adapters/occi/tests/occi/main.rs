@@ -5,4 +5,5 @@ mod chain;
 mod contract;
 mod dialects;
 mod door;
+mod rows;
 mod tombolo;
