@@ -61,6 +61,7 @@ tokio::task_local! {
 }
 
 /// Runs the future as a part of the request of this id.
+#[cfg(test)]
 pub async fn scope<F: Future>(id: impl Into<Arc<str>>, future: F) -> F::Output {
     CURRENT.scope(Arc::new(Request { id: Some(id.into()), ..Request::default() }), future).await
 }

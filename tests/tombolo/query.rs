@@ -29,7 +29,8 @@ async fn categories_come_one_per_line_with_the_core_first() {
         "public_key; scheme=\"http://schemas.openstack.org/instance/credentials#\"; class=\"mixin\"",
         &format!(
             "blank; scheme=\"{OS_TPL_SCHEME}\"; class=\"mixin\"; title=\"A test image\"; \
-                  rel=\"http://schemas.ogf.org/occi/infrastructure#os_tpl\"; location=\"/mixin/os_tpl/blank/\""
+                  rel=\"http://schemas.ogf.org/occi/infrastructure#os_tpl\"; location=\"/mixin/os_tpl/blank/\"; \
+                  attributes=\"org.tombolo.image.digest{immutable}\""
         ),
     ] {
         assert!(answer.body.contains(wanted), "{wanted} is not in\n{}", answer.body);

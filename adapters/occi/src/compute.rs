@@ -23,7 +23,7 @@ use crate::{
     interface,
     peer::Peer,
     reading::Entity,
-    server::{Server, standing, tag_of},
+    server::{Server, failure, standing, tag_of},
     sizes, tag, units,
 };
 
@@ -311,5 +311,7 @@ pub(crate) async fn resize(server: &Server, id: &MachineId, size: &MachineSize) 
     if machine.size.is_some_and(is_as_wanted) {
         return Ok(());
     }
-    server.change(&COMPUTE, id.as_str(), &mixins, &attributes).await
+    server.change(&COMPUTE, id.as_str(), &mixins, &attributes).await?;
+    let (_, standing) = server.settled(&COMPUTE, id.as_str()).await?;
+    if standing.message.is_some() { Err(failure(&standing)) } else { Ok(()) }
 }

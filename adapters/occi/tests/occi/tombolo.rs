@@ -10,7 +10,8 @@ use std::{
 use occi_adapter::{Authorization, OcciOptions, Secret};
 use tempfile::TempDir;
 
-const SITE: &str = "[[site]]\nname = \"lab\"\nadapter = { kind = \"simulator\", boot_milliseconds = 50 }\n";
+/// A site whose machines are in memory.
+pub const SITE: &str = "[[site]]\nname = \"lab\"\nadapter = { kind = \"simulator\", boot_milliseconds = 50 }\n";
 
 /// The binary: what `TOMBOLO_BINARY` names, or the one that lies beside the tests when the workspace was built.
 pub fn binary() -> Option<PathBuf> {
@@ -29,11 +30,16 @@ pub struct Tombolo {
 }
 
 impl Tombolo {
-    /// With an appliance `blank` of so many bytes; answers its image's digest too.
+    /// With a simulated site, and an appliance `blank` of these bytes; answers its image's digest too.
     pub fn start(binary: &PathBuf, image: &[u8]) -> (Self, String) {
+        Self::start_at(binary, image, SITE, "127.0.0.1:0")
+    }
+
+    /// The same with these sites, listening there.
+    pub fn start_at(binary: &PathBuf, image: &[u8], sites: &str, listen: &str) -> (Self, String) {
         let directory = tempfile::tempdir().unwrap();
         let path = |below: &str| directory.path().join(below);
-        std::fs::write(path("tombolo.toml"), SITE).unwrap();
+        std::fs::write(path("tombolo.toml"), sites).unwrap();
         std::fs::write(path("blank.raw"), image).unwrap();
         let command = |arguments: &[&str]| {
             let mut command = Command::new(binary);
@@ -42,6 +48,7 @@ impl Tombolo {
                 .env_remove("TOMBOLO_LISTEN")
                 .env("TOMBOLO_CONFIG", path("tombolo.toml"))
                 .env("TOMBOLO_DATA_DIR", path("data"))
+                .env("TOMBOLO_LOG", "tombolo=debug")
                 .stdin(Stdio::null());
             command
         };
@@ -56,7 +63,7 @@ impl Tombolo {
         let published: serde_json::Value = serde_json::from_str(&published).unwrap();
         let token = must(&["token", "create", "--user", "ann", "--project", "outer"]);
         let log = std::fs::File::create(path("serve.log")).unwrap();
-        let mut serve = command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut serve = command(&["serve", "--listen", listen]);
         let mut child = serve.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -71,6 +78,16 @@ impl Tombolo {
         options
     }
 
+    /// Lets it have these sites from its next look at its configuration on.
+    pub fn rewrite(&self, sites: &str) {
+        std::fs::write(self.directory.path().join("tombolo.toml"), sites).unwrap();
+    }
+
+    /// This server as a site of another one.
+    pub fn as_site(&self) -> String {
+        as_site(&self.base, &self.token)
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("serve.log")).unwrap_or_default()
     }
@@ -81,4 +98,12 @@ impl Drop for Tombolo {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The OCCI server there as a site.
+pub fn as_site(endpoint: &str, token: &str) -> String {
+    format!(
+        "[[site]]\nname = \"behind\"\n[site.adapter]\nkind = \"occi\"\nendpoint = \"{endpoint}\"\n\
+         auth = {{ kind = \"bearer\", token = \"{token}\" }}\n"
+    )
 }
