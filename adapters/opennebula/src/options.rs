@@ -44,7 +44,7 @@ pub struct OpenNebulaOptions {
     /// no disk can be saved: XML-RPC hands out no bytes.
     #[serde(default)]
     pub datastores: Option<PathBuf>,
-    /// SCHED_REQUIREMENTS of every machine, such as `CLUSTER_ID="100"`.
+    /// `SCHED_REQUIREMENTS` of every machine, such as `CLUSTER_ID="100"`.
     #[serde(default)]
     pub requirements: Option<String>,
     /// The network of machines that ask for none.
@@ -59,7 +59,7 @@ pub struct OpenNebulaOptions {
     /// CPU of a machine for each of its cores: how much of a real one it is promised.
     #[serde(default = "usual_cpu_per_core")]
     pub cpu_per_core: f64,
-    /// DEV_PREFIX of disks.
+    /// `DEV_PREFIX` of disks.
     #[serde(default = "usual_disk_prefix")]
     pub disk_prefix: String,
     /// The most that one machine may have; as much as the largest host has when it is not said.
@@ -68,13 +68,13 @@ pub struct OpenNebulaOptions {
     /// The price of things, in the site's own currency.
     #[serde(default)]
     pub currency: Option<String>,
-    /// CPU_COST of every machine: for one core and hour.
+    /// `CPU_COST` of every machine: for one core and hour.
     #[serde(default)]
     pub cpu_cost: Option<f64>,
-    /// MEMORY_COST of every machine: for one GiB and hour.
+    /// `MEMORY_COST` of every machine: for one GiB and hour.
     #[serde(default)]
     pub memory_cost: Option<f64>,
-    /// DISK_COST of every machine: for one GiB and hour.
+    /// `DISK_COST` of every machine: for one GiB and hour.
     #[serde(default)]
     pub disk_cost: Option<f64>,
 }

@@ -1,6 +1,6 @@
 //! Rules of security groups, as the service writes them.
 //!
-//! Source: OpenNebula, security group template reference: PROTOCOL, RULE_TYPE, RANGE, IP and SIZE.
+//! Source: OpenNebula, security group template reference: `PROTOCOL`, `RULE_TYPE`, `RANGE`, `IP` and `SIZE`.
 
 use std::net::IpAddr;
 
@@ -73,8 +73,8 @@ fn write_rule(vector: &mut Attributes, rule: &Rule, protocol: &str) {
     }
 }
 
-/// Reads the rules. One that this vocabulary has no words for (a list of ports, a type of ICMP, IPsec, a whole network)
-/// is left out: what is told is let through in any case.
+/// Reads the rules. One that this vocabulary has no words for (a list of ports, a type of ICMP, a whole network) is
+/// left out: what is told is let through in any case.
 pub(crate) fn read_rules<'a>(vectors: impl Iterator<Item = &'a Element>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut previous: Option<(&str, Rule)> = None;

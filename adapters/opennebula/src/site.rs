@@ -68,8 +68,7 @@ impl Site {
     /// The hosts that our user sees: none, for most users.
     pub(crate) async fn hosts(&self) -> Result<Arc<Vec<HostDocument>>, BackendError> {
         let mut known = self.hosts.lock().await;
-        if let Some((since, hosts)) = known.as_ref().filter(|(since, _)| since.elapsed() < HOSTS_HOLD) {
-            let _ = since;
+        if let Some((_, hosts)) = known.as_ref().filter(|(since, _)| since.elapsed() < HOSTS_HOLD) {
             return Ok(Arc::clone(hosts));
         }
         let hosts = Arc::new(self.oned.whole("one.hostpool.info").await?);

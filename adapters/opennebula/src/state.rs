@@ -4,7 +4,7 @@
 
 use backend::MachineState;
 
-/// STATE of a machine, and LCM_STATE, which counts only while STATE is ACTIVE.
+/// `STATE` of a machine, and `LCM_STATE`, which counts only while STATE is ACTIVE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct VmState {
     pub(crate) state: i32,
@@ -13,9 +13,9 @@ pub(crate) struct VmState {
 
 /// STATE: placed on a host.
 pub(crate) const ACTIVE: i32 = 3;
-/// LCM_STATE: its processors run.
+/// `LCM_STATE`: its processors run.
 pub(crate) const RUNNING: i32 = 3;
-/// LCM_STATE: the host does not know it.
+/// `LCM_STATE`: the host does not know it.
 const UNKNOWN: i32 = 16;
 
 /// What can be asked of a machine in a state.

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backend::{
-    Attachment, AttachmentSpec, BackendError, Capability, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId,
-    VolumeSpec, VolumeState, Volumes,
+    Attachment, AttachmentSpec, BackendError, CopyPurpose, IntentTag, Listing, MachineId, Volume, VolumeId, VolumeSpec,
+    VolumeState, Volumes,
 };
 
 use crate::{
@@ -288,8 +288,7 @@ impl Volumes for OpenNebulaBackend {
         self.site.resize_volume(id, size_bytes).await
     }
 
-    async fn copy(&self, id: &VolumeId, purpose: CopyPurpose, tag: IntentTag) -> Result<(), BackendError> {
-        let _ = (purpose, Capability::VolumeBackup);
+    async fn copy(&self, id: &VolumeId, _purpose: CopyPurpose, tag: IntentTag) -> Result<(), BackendError> {
         self.site.copy_volume(id, tag).await
     }
 

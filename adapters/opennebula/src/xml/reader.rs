@@ -51,6 +51,7 @@ impl std::fmt::Display for XmlError {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are handed over as they come")]
 fn malformed(why: impl ToString) -> XmlError {
     XmlError::Malformed(why.to_string())
 }
