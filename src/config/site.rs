@@ -7,6 +7,8 @@ use std::{
 
 use backend::{Capability, SizeOffer};
 use occi_adapter::OcciOptions;
+use opennebula_adapter::OpenNebulaOptions;
+use openstack_adapter::OpenStackOptions;
 use serde::Deserialize;
 use toml::Table;
 
@@ -58,7 +60,7 @@ impl SiteDeclaration {
     }
 
     /// The same, as it stands in this file.
-    pub(super) fn from_file(self, origin: &Path) -> Self {
+    pub(super) fn written_in(self, origin: &Path) -> Self {
         Self { origin: Some(origin.to_owned()), ..self }
     }
 
@@ -207,6 +209,12 @@ pub enum AdapterConfig {
     },
     /// Any OCCI server, another Tombolo included.
     Occi(Box<OcciOptions>),
+    /// OpenNebula, over XML-RPC.
+    #[serde(rename = "opennebula")]
+    OpenNebula(Box<OpenNebulaOptions>),
+    /// OpenStack.
+    #[serde(rename = "openstack")]
+    OpenStack(Box<OpenStackOptions>),
 }
 
 /// How a simulator differs from one that can do everything at once.
@@ -236,6 +244,8 @@ impl fmt::Debug for AdapterConfig {
             Self::Simulator(options) => options.fmt(f),
             Self::SimulatorSocket { socket } => f.debug_struct("SimulatorSocket").field("socket", socket).finish(),
             Self::Occi(options) => options.fmt(f),
+            Self::OpenNebula(options) => options.fmt(f),
+            Self::OpenStack(options) => options.fmt(f),
         }
     }
 }
@@ -261,7 +271,7 @@ mod tests {
         let node = |token: &str| {
             let text =
                 format!("name = 'a'\nadapter = {{ kind = 'node', url = 'http://n.example:1', token = {token} }}");
-            declared(&text).from_file(&directory.path().join("a.toml"))
+            declared(&text).written_in(&directory.path().join("a.toml"))
         };
         let (written, kept) = (node("'canary-token'"), node("{ file = 'secret' }"));
         let before = kept.resolve().unwrap();

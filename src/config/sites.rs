@@ -86,7 +86,7 @@ impl SiteSource {
         if let Some(file) = &self.file {
             for site in Config::read(file)?.site {
                 check_name(&site.name).map_err(ConfigError::Unusable)?;
-                declared.add(site.from_file(file));
+                declared.add(site.written_in(file));
             }
         }
         self.given.iter().cloned().for_each(|site| declared.add(site));
@@ -145,7 +145,7 @@ fn read_site(path: &Path, stem: &str) -> Result<SiteDeclaration, String> {
     table.entry("name").or_insert_with(|| stem.into());
     let site: SiteDeclaration = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
     check_name(&site.name)?;
-    Ok(site.from_file(path))
+    Ok(site.written_in(path))
 }
 
 /// What is wrong with the text, and where; without the line itself, on which a secret may stand.

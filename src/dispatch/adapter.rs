@@ -7,8 +7,9 @@ use backend::{
     simulator::{Behaviour, Simulator, socket::SimulatorClient},
 };
 use node_adapter::{NodeAddress, NodeBackend};
-
 use occi_adapter::{OcciBackend, OcciOptions};
+use opennebula_adapter::OpenNebulaBackend;
+use openstack_adapter::OpenStackBackend;
 
 use crate::{
     config::{AdapterConfig, SimulatorOptions, SiteConfig},
@@ -17,6 +18,10 @@ use crate::{
 
 /// A server may list only later what it has just accepted.
 const OCCI_SIGHTING: Duration = Duration::from_secs(10);
+/// oned allocates within one call, which may be under way still when its connection is gone.
+const OPENNEBULA_SIGHTING: Duration = Duration::from_secs(10);
+/// Each service may be at work on a request for a while whose connection is gone.
+const OPENSTACK_SIGHTING: Duration = Duration::from_secs(30);
 
 /// The way to a backend.
 pub struct Connection {
@@ -47,6 +52,14 @@ fn set_up(adapter: &AdapterConfig) -> Result<(Arc<dyn Backend>, Duration), Strin
         AdapterConfig::Simulator(options) => (Arc::new(simulator(options)), at_once),
         AdapterConfig::SimulatorSocket { socket } => (Arc::new(SimulatorClient::new(socket)), at_once),
         AdapterConfig::Occi(options) => (occi(options)?, OCCI_SIGHTING),
+        AdapterConfig::OpenNebula(options) => {
+            let backend = OpenNebulaBackend::new((**options).clone()).map_err(|error| error.to_string())?;
+            (Arc::new(backend), OPENNEBULA_SIGHTING)
+        }
+        AdapterConfig::OpenStack(options) => {
+            let backend = OpenStackBackend::new((**options).clone()).map_err(|error| error.to_string())?;
+            (Arc::new(backend), OPENSTACK_SIGHTING)
+        }
     })
 }
 

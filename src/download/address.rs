@@ -59,7 +59,7 @@ fn realm_v4(address: Ipv4Addr) -> Realm {
     }
 }
 
-/// What is not in 2000::/3 was given to nobody (RFC 4291 section 2.4), or has another use. Those that carry an IPv4
+/// What is not in `2000::/3` was given to nobody (RFC 4291 section 2.4), or has another use. Those that carry an IPv4
 /// address are what that is.
 fn realm_v6(address: Ipv6Addr) -> Realm {
     let words = address.segments();

@@ -65,6 +65,14 @@ pub enum NodeError {
     /// The image was not provided yet.
     #[error("image {0}; provide it first")]
     UnknownImage(ContentDigest),
+    /// A machine rests on the image.
+    #[error("image {digest} is under the disk of machine {machine}: delete the machine first")]
+    ImageInUse {
+        /// Which image.
+        digest: ContentDigest,
+        /// Which machine, or one of them.
+        machine: MachineId,
+    },
     /// The machine's state forbids the request.
     #[error("cannot {asked} machine {id}: it is {state}")]
     Conflict {
@@ -127,9 +135,10 @@ impl From<&NodeError> for BackendError {
             | NodeError::UnknownVolume(_)
             | NodeError::UnknownNetwork(_)
             | NodeError::UnknownImage(_) => Self::NotFound(message),
-            NodeError::Conflict { .. } | NodeError::VolumeConflict { .. } | NodeError::NetworkConflict { .. } => {
-                Self::Conflict(message)
-            }
+            NodeError::Conflict { .. }
+            | NodeError::VolumeConflict { .. }
+            | NodeError::NetworkConflict { .. }
+            | NodeError::ImageInUse { .. } => Self::Conflict(message),
             NodeError::Closing => Self::Unreachable(message),
             _ => Self::Failed(message),
         }

@@ -23,6 +23,36 @@ pub(crate) fn cores() -> u32 {
     available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 
+/// What the kernel says of the first processor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Processor {
+    pub(crate) model: Option<String>,
+    pub(crate) flags: Vec<String>,
+}
+
+/// More flags than any processor has, and longer ones.
+const MOST_FLAGS: usize = 1024;
+const MOST_CHARACTERS: usize = 128;
+
+pub(crate) fn processor() -> Processor {
+    fs::read_to_string("/proc/cpuinfo").map(|text| processor_of(&text)).unwrap_or_default()
+}
+
+fn processor_of(cpuinfo: &str) -> Processor {
+    let value = |name: &str| {
+        cpuinfo.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name).then(|| value.trim())
+        })
+    };
+    let model = value("model name").filter(|model| !model.is_empty());
+    let flags = value("flags").unwrap_or_default().split_ascii_whitespace();
+    Processor {
+        model: model.map(|model| model.chars().take(MOST_CHARACTERS).collect()),
+        flags: flags.filter(|flag| flag.len() <= MOST_CHARACTERS).take(MOST_FLAGS).map(str::to_owned).collect(),
+    }
+}
+
 /// A file system's room, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Space {
@@ -67,5 +97,15 @@ mod tests {
         assert_eq!(super::total_of("MemTotal:       24051234 kB\nMemFree: 1 kB\n"), Some(23487));
         assert_eq!(super::total_of("MemTotal: many\n"), None);
         assert!(super::memory_mib() > 64, "of this very host");
+    }
+
+    #[test]
+    fn the_first_processor_speaks_for_all() {
+        let text = "processor\t: 0\nmodel name\t: Good Processor 7\nflags\t\t: fpu avx2\n\nprocessor\t: 1\n\
+                    model name\t: Other\nflags\t\t: fpu\n";
+        let processor = super::processor_of(text);
+        assert_eq!(processor.model.as_deref(), Some("Good Processor 7"));
+        assert_eq!(processor.flags, ["fpu", "avx2"]);
+        assert_eq!(super::processor_of("nothing of the kind"), super::Processor::default());
     }
 }

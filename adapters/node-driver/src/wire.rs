@@ -1,8 +1,8 @@
 //! What goes through the door: JSON bodies of the node's HTTP interface.
 
 use backend::{
-    Architecture, BackendError, CopyPurpose, IntentTag, MachineSpec, RestartMethod, SaveMethod, StopMethod,
-    SuspendMethod,
+    Architecture, BackendError, CopyPurpose, IntentTag, MachineJoins, MachineSpec, RestartMethod, SaveMethod,
+    StopMethod, SuspendMethod,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use disk_image::ContentDigest;
@@ -41,6 +41,9 @@ pub struct NewMachine {
     /// User data, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
+    /// What it is joined with from its first moment.
+    #[serde(default)]
+    pub joins: MachineJoins,
 }
 
 /// User data that is no base64.
@@ -61,6 +64,7 @@ impl From<MachineSpec> for NewMachine {
             image: spec.image,
             ssh_keys: spec.ssh_keys,
             user_data: spec.user_data.map(|data| STANDARD.encode(data)),
+            joins: spec.joins,
         }
     }
 }
@@ -81,7 +85,7 @@ impl TryFrom<NewMachine> for MachineSpec {
             image: wanted.image,
             ssh_keys: wanted.ssh_keys,
             user_data,
-            joins: backend::MachineJoins::default(),
+            joins: wanted.joins,
         })
     }
 }
@@ -158,6 +162,14 @@ pub struct Selection {
     /// Only the one that carries this tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<IntentTag>,
+}
+
+/// Query of `GET /images/{digest}`: with a size, only whether the image is here with it; without, its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSize {
+    /// Guest-visible size, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// Query of `PUT /images/{digest}`.
@@ -247,7 +259,7 @@ impl From<Failure> for BackendError {
 
 #[cfg(test)]
 mod tests {
-    use backend::{Architecture, IntentTag, MachineSpec};
+    use backend::{Architecture, AttachmentSpec, IntentTag, MachineJoins, MachineSpec};
     use disk_image::ContentDigest;
     use uuid::Uuid;
 
@@ -266,7 +278,14 @@ mod tests {
             image: ContentDigest::from_bytes([3; 32]),
             ssh_keys: vec!["ssh-ed25519 AAAA".into()],
             user_data: Some(vec![0, 255, b'\n']),
-            joins: backend::MachineJoins::default(),
+            joins: MachineJoins {
+                volumes: vec![AttachmentSpec {
+                    tag: IntentTag(Uuid::from_u128(8)),
+                    volume: "v-1".parse().unwrap(),
+                    device: None,
+                }],
+                ..MachineJoins::default()
+            },
         };
         let text = serde_json::to_string(&NewMachine::from(spec.clone())).unwrap();
         let back: NewMachine = serde_json::from_str(&text).unwrap();

@@ -3,8 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use backend::{BackendError, Listing, request};
+use jiff::{Timestamp, fmt::rfc2822};
 use node_driver::wire::Failure;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, StatusCode,
+    header::{DATE, HeaderMap},
+    redirect::Policy,
+};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -85,6 +90,19 @@ impl Caller {
             .map_err(|error| BackendError::Failed(format!("node {} answers nonsense: {error}", self.name)))
     }
 
+    /// Sends, and takes the answer's body as `T`, and the time at which the node says that it answered.
+    pub(crate) async fn ask_with_time<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(T, Option<Timestamp>), BackendError> {
+        let (headers, body) = self.exchange(request).await?;
+        // In the one form that a server writes (RFC 9110 section 5.6.7).
+        let said = headers.get(DATE).and_then(|date| rfc2822::parse(date.to_str().ok()?).ok());
+        let answer = serde_json::from_slice(&body)
+            .map_err(|error| BackendError::Failed(format!("node {} answers nonsense: {error}", self.name)))?;
+        Ok((answer, said.map(|said| said.timestamp())))
+    }
+
     /// Sends, and takes the answer's body as a list, object by object.
     pub(crate) async fn list<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Listing<T>, BackendError> {
         let body = self.send(request).await?;
@@ -128,10 +146,14 @@ impl Caller {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, BackendError> {
+        Ok(self.exchange(request).await?.1)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<(HeaderMap, Vec<u8>), BackendError> {
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = answer.status();
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let body = self.body(answer).await?;
-        if status.is_success() { Ok(body) } else { Err(self.failure(status, &body)) }
+        if status.is_success() { Ok((headers, body)) } else { Err(self.failure(status, &body)) }
     }
 
     fn failure(&self, status: StatusCode, body: &[u8]) -> BackendError {

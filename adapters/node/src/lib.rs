@@ -1,5 +1,6 @@
 //! Our own node driver, seen from the broker: the driver's HTTP interface as a [`backend::Backend`].
 
+mod check;
 mod client;
 mod network;
 mod node_backend;

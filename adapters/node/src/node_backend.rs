@@ -8,10 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use backend::{
-    Backend, BackendError, Description, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize, MachineSpec,
-    Networks, Progress, RestartMethod, SaveMethod, SavedDisk, StopMethod, SuspendMethod, Volumes,
+    Backend, BackendError, Description, Finding, ImageOffer, IntentTag, Listing, Machine, MachineId, MachineSize,
+    MachineSpec, Networks, Progress, Quota, RestartMethod, SaveMethod, SavedDisk, SiteImage, StopMethod, SuspendMethod,
+    Volumes,
 };
-use disk_image::LARGEST_DISK;
+use disk_image::{ContentDigest, LARGEST_DISK};
 use node_driver::wire::{
     DISK_SIZE, ImageLink, ImageSize, NewMachine, PACKED_IMAGE, Restart, Save, Selection, Stop, Suspend,
 };
@@ -19,7 +20,7 @@ use reqwest::{Body, Method, RequestBuilder, header::CONTENT_TYPE};
 use serde::Serialize;
 use tokio::time::interval;
 
-use crate::{NodeAddress, client::Caller, packing::packed, unpacking::unpacked};
+use crate::{NodeAddress, check, client::Caller, packing::packed, unpacking::unpacked};
 
 /// For questions, and for asks that are answered before their effect.
 pub(crate) const SHORT: Duration = Duration::from_secs(20);
@@ -105,6 +106,26 @@ impl Backend for NodeBackend {
                 }
             }
         }
+    }
+
+    async fn find_image(&self, digest: &ContentDigest) -> Result<Option<SiteImage>, BackendError> {
+        match self.node.ask(self.get(&format!("/images/{digest}"))).await {
+            Ok(image) => Ok(Some(image)),
+            Err(BackendError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete_image(&self, digest: &ContentDigest) -> Result<(), BackendError> {
+        self.node.tell(self.node.request(Method::DELETE, &format!("/images/{digest}"), LONG)).await
+    }
+
+    async fn quota(&self) -> Result<Quota, BackendError> {
+        self.node.ask(self.get("/quota")).await
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        check::look(self).await
     }
 
     async fn create(&self, spec: &MachineSpec) -> Result<Machine, BackendError> {

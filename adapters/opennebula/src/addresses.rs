@@ -56,11 +56,17 @@ impl Site {
                 "reserve addresses; the site's options name no public network".into(),
             ));
         };
+        let parent = Id::of("network", &parent.to_string())?;
+        // An address of choice counts only together with its range.
+        let range = match spec.wanted {
+            Some(wanted) => Some(self.range_of(parent, wanted).await?),
+            None => None,
+        };
         let template = Template::write(|template| {
             template.set("NAME", Kind::Address.name("address", spec.tag)).set("SIZE", 1);
-            template.set_some("IP", spec.wanted);
+            template.set_some("AR_ID", range).set_some("IP", spec.wanted);
         })?;
-        let call = Call::new("one.vn.reserve").with(Id::of("network", &parent.to_string())?).with(template);
+        let call = Call::new("one.vn.reserve").with(parent).with(template);
         let network = match self.oned.change(&call).await? {
             Err(refusal) if spec.wanted.is_some() && refusal.is_about_an_address() => {
                 let wanted = spec.wanted.map(|address| address.to_string()).unwrap_or_default();
@@ -78,6 +84,14 @@ impl Site {
             return Err(BackendError::Conflict("OpenNebula reserved another address than the one wished for".into()));
         }
         Ok(reserved)
+    }
+}
+
+impl Site {
+    async fn range_of(&self, network: Id, wanted: IpAddr) -> Result<Id, BackendError> {
+        let document: NetworkDocument = self.oned.object("one.vn.info", network).await?;
+        let refused = || BackendError::Refused(format!("{wanted} is on no range of the public network {network}"));
+        document.range_of(wanted).ok_or_else(refused)
     }
 }
 

@@ -27,6 +27,9 @@ fn joined_by(interface: IntentTag) -> String {
 
 impl Site {
     pub(crate) async fn reserve(self: &Arc<Self>, spec: &AddressSpec) -> Result<ReservedAddress, BackendError> {
+        if spec.wanted.is_some() && !self.cloud.options.reservation_of_choice {
+            return Err(Capability::ReservationOfChoice.missing());
+        }
         let _turn = self.turns.of(format!("tag {}", spec.tag)).await;
         let about = format!("reservation with tag {}", spec.tag);
         let nonsense = || BackendError::Failed(format!("{about}: Neutron does not keep its description"));

@@ -39,6 +39,19 @@ impl Site {
         }
     }
 
+    /// Whether a copy of the volume is being made or deleted.
+    pub(crate) async fn has_busy_copies(&self, volume: &str) -> Result<bool, BackendError> {
+        let kinds: &[&str] = if self.cloud.options.volume_backups { &["snapshots", "backups"] } else { &["snapshots"] };
+        for kind in kinds {
+            let call = self.cloud.get(Service::BlockStorage, &[kind, "detail"], format!("{kind} of volume {volume}"));
+            let copies: Vec<Copy> = paging::all(call.query("volume_id", volume), kind).await?;
+            if copies.iter().any(Copy::is_busy) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Snapshots go with their volume; backups do not.
     pub(crate) async fn delete_backups(&self, volume: &str) -> Result<(), BackendError> {
         if !self.cloud.options.volume_backups {

@@ -185,6 +185,11 @@ impl Site {
         }
         let _turn = self.turns.of(format!("volume {id}")).await;
         let about = format!("volume {id}");
+        // What Cinder still works on it deletes as little as what has it.
+        self.await_effect(&format!("copies of {about}"), || async {
+            Ok((!self.has_busy_copies(&volume.id).await?).then_some(()))
+        })
+        .await?;
         self.delete_backups(&volume.id).await?;
         if volume.status != "deleting" {
             let path = ["volumes", &volume.id];

@@ -1,9 +1,6 @@
 //! What is handed to a guest.
 
-use super::{
-    Violation,
-    inspection::{Inspection, Leftover},
-};
+use super::{Violation, inspection::Inspection, leftover::Leftover};
 use crate::{Capability, MachineSpec};
 
 /// A key that nobody has.

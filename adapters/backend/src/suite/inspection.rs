@@ -10,10 +10,10 @@ use std::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Candidate, Report, Violation};
+use super::{Candidate, Report, Violation, leftover::Leftover};
 use crate::{
-    AddressId, Architecture, Backend, BackendError, Capability, Description, IntentTag, InvalidName, Listing,
-    MachineId, MachineJoins, MachineSize, MachineSpec, MachineState, NetworkId, SecurityGroupId, VolumeId,
+    Architecture, Backend, BackendError, Capability, Description, IntentTag, InvalidName, Listing, MachineId,
+    MachineJoins, MachineSize, MachineSpec, MachineState,
 };
 
 /// Between two looks at something on its way.
@@ -25,16 +25,7 @@ pub(super) struct Inspection<'a> {
     /// What the backend said of itself at the beginning.
     pub(super) description: Description,
     report: Mutex<Report>,
-    left: Vec<Leftover>,
-}
-
-/// What a check has made.
-pub(super) enum Leftover {
-    Machine(MachineId),
-    Volume(VolumeId),
-    Network(NetworkId),
-    Address(AddressId),
-    SecurityGroup(SecurityGroupId),
+    pub(super) left: Vec<Leftover>,
 }
 
 /// The kinds of failure that the contract promises.
@@ -284,40 +275,6 @@ impl<'a> Inspection<'a> {
     ) -> Result<(), Violation> {
         let look = || self.backend().machine(id);
         self.arrive(check, wanted, MachineState::Failed, look, |machine| machine.state).await.map(drop)
-    }
-
-    /// Removes all that was made, the last first; the first failure is told in the end.
-    pub(super) async fn clear(&mut self) -> Result<(), Violation> {
-        let mut outcome = Ok(());
-        while let Some(leftover) = self.left.pop() {
-            let removed = self.remove(&leftover).await;
-            outcome = outcome.and(removed);
-        }
-        outcome
-    }
-
-    async fn remove(&self, leftover: &Leftover) -> Result<(), Violation> {
-        const CHECK: &str = "clearing up";
-        let backend = self.backend();
-        match leftover {
-            Leftover::Machine(id) => self.ask(CHECK, backend.delete(id)).await,
-            Leftover::Volume(id) => match backend.volumes() {
-                Some(volumes) => self.ask_once_free(CHECK, || volumes.delete(id)).await,
-                None => Ok(()),
-            },
-            Leftover::Network(id) => match backend.networks() {
-                Some(networks) => self.ask_once_free(CHECK, || networks.delete(id)).await,
-                None => Ok(()),
-            },
-            Leftover::Address(id) => match backend.addresses() {
-                Some(addresses) => self.ask_once_free(CHECK, || addresses.release(id)).await,
-                None => Ok(()),
-            },
-            Leftover::SecurityGroup(id) => match backend.security_groups() {
-                Some(groups) => self.ask_once_free(CHECK, || groups.delete(id)).await,
-                None => Ok(()),
-            },
-        }
     }
 
     /// A small machine of the candidate's image.

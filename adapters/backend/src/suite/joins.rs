@@ -2,7 +2,8 @@
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, broken, ensure, nobody},
+    inspection::{Failure, Inspection, broken, ensure, nobody},
+    leftover::Leftover,
     networks, security_groups, volumes,
 };
 use crate::{

@@ -2,7 +2,8 @@
 
 use super::{
     Violation, console, images,
-    inspection::{Failure, Inspection, Leftover, ensure, listed, size_of},
+    inspection::{Failure, Inspection, ensure, listed, size_of},
+    leftover::Leftover,
     quota, save,
 };
 use crate::{

@@ -4,7 +4,8 @@ use std::{pin::pin, time::Duration};
 
 use super::{
     Violation, images,
-    inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody, size_of},
+    inspection::{Failure, Inspection, ensure, listed, new_tag, nobody, size_of},
+    leftover::Leftover,
 };
 use crate::{MachineId, MachineSpec, RestartMethod, SaveMethod, StopMethod, SuspendMethod};
 

@@ -11,6 +11,7 @@ mod guests;
 mod images;
 mod inspection;
 mod joins;
+mod leftover;
 mod life;
 mod machines;
 mod networks;

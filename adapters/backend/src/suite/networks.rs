@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody},
+    inspection::{Failure, Inspection, ensure, listed, new_tag, nobody},
+    leftover::Leftover,
     parts::Pair,
 };
 use crate::{

@@ -1,11 +1,7 @@
 //! The optional parts of the contract, with two machines between them: what needs no running guest is tried with
 //! machines that are off, and then the first one is deleted while it runs and has something of everything.
 
-use super::{
-    Violation, addresses,
-    inspection::{Inspection, Leftover},
-    networks, security_groups, volumes,
-};
+use super::{Violation, addresses, inspection::Inspection, leftover::Leftover, networks, security_groups, volumes};
 use crate::{MachineId, MachineState, StopMethod};
 
 /// Two machines of the suite.

@@ -62,7 +62,9 @@ impl Report {
         if let Some(Row { outcome: outcome @ Outcome::Passed, .. }) = self.rows.get_mut(self.present) {
             *outcome = Outcome::Absent(why.clone());
         }
-        self.skipped.push(why);
+        if !self.skipped.contains(&why) {
+            self.skipped.push(why);
+        }
     }
 
     /// What is looked at is not as promised.

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, new_tag, nobody},
+    inspection::{Failure, Inspection, ensure, new_tag, nobody},
+    leftover::Leftover,
     parts::Pair,
 };
 use crate::{Direction, MachineId, Protocol, Rule, SecurityGroupId, SecurityGroupSpec, SecurityGroups};

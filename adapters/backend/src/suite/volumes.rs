@@ -2,7 +2,8 @@
 
 use super::{
     Violation,
-    inspection::{Failure, Inspection, Leftover, ensure, listed, new_tag, nobody},
+    inspection::{Failure, Inspection, ensure, listed, new_tag, nobody},
+    leftover::Leftover,
     parts::Pair,
 };
 use crate::{

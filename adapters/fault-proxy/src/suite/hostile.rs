@@ -47,10 +47,10 @@ pub(super) async fn no_list_at_all(trial: &mut Trial<'_>) -> Result<(), Violatio
         let believed = answer.is_ok_and(|listing| listing.unreadable_count() == 0);
         ensure(CHECK, !believed, format!("{what} is taken for a list"))?;
     }
-    trial.proxy.order(trial.habits.list.clone(), Fault::Truncate(2), Times::Always);
+    trial.proxy.order(trial.habits.list.clone(), Fault::Truncate(1), Times::Always);
     let cut = trial.answer(CHECK, trial.backend().machines()).await?;
     trial.heal().await?;
-    ensure(CHECK, cut.is_err(), "a list that ends after two bytes is taken for a list")?;
+    ensure(CHECK, cut.is_err(), "a list that ends after one byte is taken for a list")?;
     trial.ask(CHECK, trial.backend().machines()).await.map(drop)
 }
 

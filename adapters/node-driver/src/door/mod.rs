@@ -3,6 +3,7 @@
 //! On a Unix socket the file system says who may come in; over TCP a bearer token does.
 
 mod answers;
+mod image;
 mod network;
 mod packing;
 mod request;

@@ -1,25 +1,19 @@
-use std::path::PathBuf;
-
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header,
     middleware::Next,
-    web::{self, Data, Json, JsonConfig, Path, PathConfig, Payload, Query, QueryConfig, ServiceConfig},
+    web::{self, Data, Json, JsonConfig, Path, PathConfig, Query, QueryConfig, ServiceConfig},
 };
-use backend::{Description, Machine, MachineId, MachineSize};
-use disk_image::ContentDigest;
+use backend::{Description, Machine, MachineId, MachineSize, Quota};
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::{Guard, answers::Answer, network, packing::packed, volume};
+use super::{Guard, answers::Answer, image, network, packing::packed, volume};
 use crate::{
     Driver, NodeError,
-    wire::{
-        DISK_SIZE, ImageLink, ImageSize, NewMachine, PACKED_IMAGE, RemovedImages, Restart, Save, Selection, Stop,
-        Suspend,
-    },
+    wire::{DISK_SIZE, NewMachine, PACKED_IMAGE, Restart, Save, Selection, Stop, Suspend},
 };
 
 /// Room for the largest user data in base64, and keys.
@@ -32,6 +26,7 @@ pub(super) fn all(config: &mut ServiceConfig) {
         .app_data(PathConfig::default().error_handler(move |e, _| refused(e.to_string())))
         .app_data(QueryConfig::default().error_handler(move |e, _| refused(e.to_string())))
         .route("/description", web::get().to(describe))
+        .route("/quota", web::get().to(quota))
         .route("/machines", web::get().to(list))
         .route("/machines", web::post().to(create))
         .route("/machines/{id}", web::get().to(show))
@@ -44,9 +39,7 @@ pub(super) fn all(config: &mut ServiceConfig) {
         .route("/machines/{id}/save", web::post().to(save))
         .configure(volume::all)
         .configure(network::all)
-        .route("/images/unused", web::delete().to(remove_unused_images))
-        .route("/images/{digest}", web::get().to(show_image))
-        .route("/images/{digest}", web::put().to(provide_image));
+        .configure(image::all);
 }
 
 /// Lets in who may come in.
@@ -74,6 +67,10 @@ pub(super) async fn admit(
 
 async fn describe(driver: Data<Driver>) -> Json<Description> {
     Json(driver.describe().await)
+}
+
+async fn quota(driver: Data<Driver>) -> Result<Json<Quota>, Answer> {
+    Ok(Json(driver.quota().await?))
 }
 
 async fn list(driver: Data<Driver>, selection: Query<Selection>) -> Json<Vec<Machine>> {
@@ -133,52 +130,4 @@ async fn save(driver: Data<Driver>, id: Path<MachineId>, how: Json<Save>) -> Res
         .insert_header((header::CONTENT_TYPE, PACKED_IMAGE))
         .insert_header((DISK_SIZE, saved.size.to_string()))
         .streaming(bytes))
-}
-
-async fn remove_unused_images(driver: Data<Driver>) -> Result<Json<RemovedImages>, Answer> {
-    Ok(Json(RemovedImages { removed: driver.remove_unused_images().await? }))
-}
-
-async fn show_image(driver: Data<Driver>, digest: Path<ContentDigest>, size: Query<ImageSize>) -> HttpResponse {
-    if driver.has_image(&digest, size.size) {
-        HttpResponse::NoContent().finish()
-    } else {
-        HttpResponse::NotFound()
-            .json(crate::wire::Failure { kind: crate::wire::FailureKind::NotFound, message: format!("image {digest}") })
-    }
-}
-
-/// Takes the image's bytes, or, from a caller on this host, the name of a file that holds them.
-async fn provide_image(
-    driver: Data<Driver>,
-    guard: Data<Guard>,
-    digest: Path<ContentDigest>,
-    size: Query<ImageSize>,
-    request: HttpRequest,
-    body: Payload,
-) -> Result<HttpResponse, Answer> {
-    let (digest, size) = (*digest, size.size);
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    match (kind, guard.get_ref()) {
-        (PACKED_IMAGE, _) => {
-            driver.receive_image(digest, size, body).await?;
-        }
-        ("application/json", Guard::Host) => {
-            let text = body.to_bytes_limited(64 << 10).await;
-            let text = text.map_err(|_| Answer::refused("the body is too long"))?;
-            let text = text.map_err(|error| Answer::refused(error.to_string()))?;
-            let wanted: ImageLink =
-                serde_json::from_slice(&text).map_err(|error| Answer::refused(error.to_string()))?;
-            let path = PathBuf::from(wanted.link);
-            if !path.is_absolute() {
-                return Err(Answer::refused("the link must be an absolute path"));
-            }
-            driver.link_image(digest, size, path).await?;
-        }
-        ("application/json", Guard::Token(_)) => {
-            return Err(Answer::refused("files of the node are linked for callers on the node itself only"));
-        }
-        _ => return Err(Answer::refused(format!("an image comes as {PACKED_IMAGE}, or as a link in JSON"))),
-    }
-    Ok(HttpResponse::NoContent().finish())
 }

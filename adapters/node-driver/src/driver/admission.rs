@@ -32,6 +32,14 @@ impl Memory {
         Arc::new(Self { total_mib: host.saturating_sub(reserve), given_mib: Mutex::new(0) })
     }
 
+    pub(super) fn total_mib(&self) -> u64 {
+        self.total_mib
+    }
+
+    pub(super) fn given_mib(&self) -> u64 {
+        *self.given_mib.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// # Errors
     /// [`NodeError::NoRoom`] when the other running machines leave too little.
     pub(super) fn lease(self: &Arc<Self>, mib: u64) -> Result<MemoryLease, NodeError> {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use backend::{IntentTag, Machine, MachineId, MachineSpec};
+use backend::{IntentTag, Machine, MachineId, MachineJoins, MachineSpec};
 use disk_image::{
     ImageFormat, SECTOR,
     qcow2::{OverlaySpec, create_overlay},
@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     Inner, admission,
-    card::Card,
+    card::{Ask, Card, Wish},
     keeper::Keeper,
     lock,
     means::persist,
@@ -42,6 +42,17 @@ fn mac_for(id: &MachineId) -> String {
     format!("52:{}", rest.join(":"))
 }
 
+/// Right after the machine is there, since what is joined belongs to its keeper.
+async fn join(card: &Card, joins: &MachineJoins) -> Result<(), NodeError> {
+    for spec in joins.volumes.iter().cloned() {
+        card.ask(|answer| Ask::Attach { spec, answer }).await?;
+    }
+    for spec in joins.interfaces.iter().cloned() {
+        card.ask(|answer| Ask::Plug { spec, answer }).await?;
+    }
+    Ok(())
+}
+
 impl Inner {
     /// `_turn` is this machine's, and lasts until the machine is there or nothing of it is.
     pub(super) async fn create(
@@ -55,6 +66,9 @@ impl Inner {
         }
         let _images = self.images_in_use.read().await;
         admission::check(spec, &admission::limits(&self.means.options, &self.means.memory))?;
+        if !spec.joins.security_groups.is_empty() {
+            return Err(NodeError::Refused("a machine with security groups is wanted: a node has none".into()));
+        }
         let seed = Seed::of(spec, &id)?;
         let (image, image_size) = self.means.image(&spec.image)?;
         let hypervisor = self.means.hypervisor().await?;
@@ -83,7 +97,14 @@ impl Inner {
         match self.build(&directory, &mut record, seed, image, disk_bytes).await {
             Ok(run) => {
                 self.keep(directory, record, Some(run), false);
-                self.card(&id).map(|card| card.show(&self.means))
+                let card = self.card(&id)?;
+                if let Err(error) = join(&card, &spec.joins).await {
+                    // What was joined goes with the machine.
+                    card.change(Wish::Delete).await?;
+                    lock(&self.machines).remove(&id);
+                    return Err(error);
+                }
+                Ok(card.show(&self.means))
             }
             Err(error) => {
                 let removed = blocking(move || directory.remove()).await;

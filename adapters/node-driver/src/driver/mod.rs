@@ -4,6 +4,8 @@ mod admission;
 mod adopt;
 mod card;
 mod create;
+mod description;
+mod image;
 mod keeper;
 mod means;
 mod network;
@@ -11,25 +13,21 @@ mod run;
 mod volume;
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    path::PathBuf,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use backend::{
-    Architecture, Description, IntentTag, Machine, MachineId, MachineSize, MachineSpec, RestartMethod, SaveMethod,
-    SavedDisk, StopMethod, SuspendMethod,
+    IntentTag, Machine, MachineId, MachineSize, MachineSpec, RestartMethod, SaveMethod, SavedDisk, StopMethod,
+    SuspendMethod,
 };
-use bytes::Bytes;
 use card::{Ask, Card, Wish};
-use disk_image::{ContentDigest, ImageFormat};
-use futures_util::Stream;
 use means::Means;
 use tokio::sync::RwLock;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::{NodeError, Options, image_cache::blocking, kvm::hypervisor::Hypervisor, turns::Turns};
+use crate::{NodeError, Options, turns::Turns};
 
 /// The keeper of this node's machines. Clones share one state.
 ///
@@ -91,28 +89,6 @@ impl Driver {
         self.0.tasks.wait().await;
         lock(&self.0.machines).clear();
         self.0.means.release();
-    }
-
-    /// What this node is and can.
-    pub async fn describe(&self) -> Description {
-        let means = &self.0.means;
-        let found = means.hypervisor().await;
-        let hypervisor = match (&found, means.choice_made()) {
-            (Ok(Hypervisor { version, .. }), Some(choice)) => format!("QEMU {version} ({})", choice.accelerator.name()),
-            (Ok(Hypervisor { version, .. }), None) => format!("QEMU {version} (its accelerator is being probed)"),
-            (Err(_), _) => "no QEMU".to_owned(),
-        };
-        Description {
-            software: format!("tombolo node {}", env!("CARGO_PKG_VERSION")),
-            hypervisor,
-            architectures: vec![Architecture::X86_64, Architecture::X86],
-            image_formats: vec![ImageFormat::Raw],
-            limits: admission::limits(&means.options, &means.memory),
-            obstacle: found.err().map(|error| error.to_string()).or_else(|| means.shortage()),
-            capabilities: backend::Capabilities::default(),
-            sizes: Vec::new(),
-            particulars: backend::Particulars::default(),
-        }
     }
 
     /// Makes a machine and starts it. One that carries the tag already is returned instead.
@@ -214,44 +190,6 @@ impl Driver {
     pub async fn delete(&self, id: &MachineId) -> Result<(), NodeError> {
         let (inner, id) = (Arc::clone(&self.0), id.clone());
         self.finish(async move { inner.delete(&id).await }).await
-    }
-
-    /// Takes an image from a raw file on this host that never changes.
-    ///
-    /// # Errors
-    /// As [`crate::ImageCache::link`].
-    pub async fn link_image(&self, digest: ContentDigest, size: u64, source: PathBuf) -> Result<(), NodeError> {
-        self.0.means.images.link(digest, size, source).await
-    }
-
-    /// Takes an image from a stream of its raw bytes, compressed by zstd.
-    ///
-    /// # Errors
-    /// As [`crate::ImageCache::receive`].
-    pub async fn receive_image<E: std::fmt::Display>(
-        &self,
-        digest: ContentDigest,
-        size: u64,
-        stream: impl Stream<Item = Result<Bytes, E>>,
-    ) -> Result<(), NodeError> {
-        self.0.means.images.receive(digest, size, stream).await
-    }
-
-    /// Whether the image is here, with this size.
-    #[must_use]
-    pub fn has_image(&self, digest: &ContentDigest, size: u64) -> bool {
-        self.0.means.images.find(digest).is_some_and(|(_, found)| found == size)
-    }
-
-    /// Removes the images that no machine's disk rests on, and tells which.
-    ///
-    /// # Errors
-    /// [`NodeError::File`].
-    pub async fn remove_unused_images(&self) -> Result<Vec<ContentDigest>, NodeError> {
-        let _alone = self.0.images_in_use.write().await;
-        let used: HashSet<_> = lock(&self.0.machines).values().map(|card| card.image).collect();
-        let images = Arc::clone(&self.0.means.images);
-        blocking(move || images.remove_unused(&used)).await
     }
 
     /// Runs to the end even if nobody waits, on the driver's own runtime.

@@ -157,6 +157,25 @@ impl ImageCache {
         Ok(removed)
     }
 
+    /// Removes an image, after whatever brings it just now. One that is not here is a success.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub async fn remove(self: &Arc<Self>, digest: ContentDigest) -> Result<(), NodeError> {
+        let turn = self.turns.take(&digest).await;
+        let cache = Arc::clone(self);
+        blocking(move || {
+            let _turn = turn;
+            let path = cache.path_of(&digest);
+            match fs::remove_file(&path) {
+                Ok(()) => sync_directory(&cache.directory),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(NodeError::file("remove", &path)(error)),
+            }
+        })
+        .await
+    }
+
     fn path_of(&self, digest: &ContentDigest) -> PathBuf {
         self.directory.join(format!("{digest}.raw"))
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use backend::{
-    Backend, ImageOffer, ImageSource,
+    Backend, Capability, ImageOffer, ImageSource,
     suite::{Candidate, verify},
 };
 use bytes::Bytes;
@@ -24,7 +24,13 @@ async fn holds(node: OpenNode, image: ImageOffer) {
     let backend: Arc<dyn Backend> = Arc::new(node.backend());
     let candidate = Candidate { backend, image, patience: Duration::from_secs(60) };
     let report = verify(&candidate).await.unwrap_or_else(|violation| panic!("{violation}"));
-    let missing = ["reserved addresses: the backend has none", "security groups: the backend has none"];
+    let missing = [
+        &format!("console: the backend cannot {}", Capability::Console),
+        "snapshots: the backend has none",
+        "events: the backend has none",
+        "reserved addresses: the backend has none",
+        "security groups: the backend has none",
+    ];
     assert_eq!(report.skipped, missing);
     assert_eq!(node.driver.machines(), []);
     node.close().await;

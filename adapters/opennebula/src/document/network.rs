@@ -18,6 +18,8 @@ pub(crate) struct NetworkDocument {
     pub(crate) used_leases: u64,
     /// The first address of its first range.
     pub(crate) first_address: Option<IpAddr>,
+    /// Its IPv4 ranges: their names, first addresses and sizes.
+    pub(crate) ranges: Vec<(Id, Ipv4Addr, u32)>,
     pub(crate) gateway: Option<IpAddr>,
     /// The network's own address and the length of its prefix.
     pub(crate) subnet: Option<(IpAddr, u8)>,
@@ -60,6 +62,16 @@ impl NetworkStanding {
     }
 }
 
+impl NetworkDocument {
+    /// The range that this address lies in.
+    pub(crate) fn range_of(&self, address: IpAddr) -> Option<Id> {
+        let IpAddr::V4(address) = address else { return None };
+        let holds =
+            |first: Ipv4Addr, size: u32| u32::from(address).checked_sub(first.into()).is_some_and(|at| at < size);
+        self.ranges.iter().find(|(_, first, size)| holds(*first, *size)).map(|(id, ..)| *id)
+    }
+}
+
 impl Document for NetworkDocument {
     const ELEMENT: &'static str = "VNET";
 
@@ -78,11 +90,22 @@ impl Document for NetworkDocument {
                 .ok_or_else(|| Unreadable(format!("VNET {id}: its state {state} is of another version")))?,
             used_leases: element.value_of("USED_LEASES").unwrap_or(0),
             first_address: of_range("IP").or_else(|| of_range("IP6")),
+            ranges: element
+                .child("AR_POOL")
+                .map(|pool| pool.all("AR"))
+                .into_iter()
+                .flatten()
+                .filter_map(read_range)
+                .collect(),
             gateway: template.and_then(|template| template.value_of("GATEWAY")),
             subnet: template.and_then(subnet),
             error: message(template, "ERROR"),
         })
     }
+}
+
+fn read_range(range: &Element) -> Option<(Id, Ipv4Addr, u32)> {
+    Some((range.value_of("AR_ID")?, range.value_of("IP")?, range.value_of("SIZE")?))
 }
 
 fn subnet(template: &Element) -> Option<(IpAddr, u8)> {

@@ -78,6 +78,7 @@ const IN_THE_WAY: &[&str] = &[
     "not available for state",
     "in use",
     "using it",
+    "can not remove",
     "already",
     "is locked",
     "cannot be deleted until",

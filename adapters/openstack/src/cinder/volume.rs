@@ -72,7 +72,16 @@ impl CinderVolume {
 pub(crate) struct Copy {
     pub(crate) id: String,
     #[serde(default)]
+    status: String,
+    #[serde(default)]
     pub(crate) name: Option<String>,
+}
+
+impl Copy {
+    /// Whether Cinder works on it, and lets nobody touch it or its volume.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.status.as_str(), "creating" | "backing-up" | "restoring" | "deleting" | "unmanaging")
+    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Catalogue {
                  give the address in `endpoints`"
             ))
         };
-        let entry = service.types().iter().find_map(|kind| named(kind)).ok_or_else(|| missing("none"))?;
+        let entry = service.types().iter().find_map(named).ok_or_else(|| missing("none"))?;
         let mut endpoints = entry.endpoints.iter().filter(|endpoint| endpoint.interface == interface.name());
         let endpoint = endpoints
             .find(|endpoint| region.is_none_or(|region| endpoint.is_in(region)))

@@ -12,8 +12,6 @@ pub(crate) struct Port {
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
-    pub(crate) network_id: String,
-    #[serde(default)]
     pub(crate) device_id: String,
     #[serde(default)]
     pub(crate) device_owner: String,

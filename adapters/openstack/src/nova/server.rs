@@ -35,8 +35,6 @@ pub(crate) struct Server {
     /// An object, or an empty text where the root disk is a volume.
     #[serde(default)]
     image: Value,
-    #[serde(rename = "os-extended-volumes:volumes_attached", default)]
-    pub(crate) volumes: Vec<ServerVolume>,
 }
 
 /// The size of a machine (within the server since microversion 2.47).
@@ -60,12 +58,6 @@ struct ServerAddress {
 struct Fault {
     #[serde(default)]
     message: String,
-}
-
-/// A volume in a machine.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct ServerVolume {
-    pub(crate) id: String,
 }
 
 /// Where a server stands, as far as what may be asked of it goes.

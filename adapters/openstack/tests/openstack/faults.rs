@@ -1,6 +1,6 @@
 //! Faults between the adapter and a real OpenStack.
 
-use backend::{Architecture, Backend, BackendError, IntentTag, MachineJoins, MachineSpec, VolumeSpec, Volumes};
+use backend::{Architecture, Backend, BackendError, IntentTag, MachineJoins, MachineSpec, VolumeSpec, VolumeState};
 use fault_proxy::{Answer, Fault, FaultProxy, Times, Which};
 use openstack_adapter::OpenStackBackend;
 
@@ -72,15 +72,14 @@ async fn f4_f5_f6_a_create_that_goes_wrong_makes_one_machine() {
 async fn f4_a_volume_whose_answer_is_lost_is_found_again() {
     let (proxy, backend) = behind_a_proxy!();
     let wanted = VolumeSpec { tag: IntentTag(uuid::Uuid::now_v7()), name: "fault rows".into(), size_bytes: 1 << 20 };
+    let volumes = backend.volumes().unwrap();
     proxy.order(Which::of("POST").path_ending("/volumes"), Fault::LoseAnswer, Times::Next(1));
-    assert!(matches!(Volumes::create(&backend, &wanted).await, Err(BackendError::Unreachable(_))));
-    let volume = Volumes::create(&backend, &wanted).await.unwrap();
-    let all = Volumes::volumes(&backend).await.unwrap();
+    assert!(matches!(volumes.create(&wanted).await, Err(BackendError::Unreachable(_))));
+    let volume = volumes.create(&wanted).await.unwrap();
+    let all = volumes.volumes().await.unwrap();
     assert_eq!(all.objects.iter().filter(|other| other.tag == wanted.tag).count(), 1);
-    while Volumes::volume(&backend, &volume.id).await.unwrap().state == backend::VolumeState::Building {
-        tokio::task::yield_now().await;
-    }
-    Volumes::delete(&backend, &volume.id).await.unwrap();
+    while volumes.volume(&volume.id).await.unwrap().state == VolumeState::Building {}
+    volumes.delete(&volume.id).await.unwrap();
 }
 
 #[tokio::test]

@@ -180,13 +180,13 @@ mod tests {
         })
     }
 
-    fn read(entries: Vec<Value>) -> ForeignListing {
+    fn read(entries: &[Value]) -> ForeignListing {
         ForeignListing::read(json!({ "sEcho": 1, "appliances": entries }).to_string().as_bytes()).unwrap()
     }
 
     #[test]
     fn an_application_becomes_an_entry_of_ours() {
-        let listing = read(vec![application("Alpine Linux 3.20, small")]);
+        let listing = read(&[application("Alpine Linux 3.20, small")]);
         let found = listing.find("Alpine Linux 3.20, small").unwrap();
         assert_eq!(listing.find("0123456789ab0123456789ab"), Ok(found));
         assert_eq!((found.version.as_str(), found.description.as_str()), ("12.7", "Small"));
@@ -225,12 +225,12 @@ mod tests {
         let count = bad.len();
         let mut all = bad;
         all.push(application("good"));
-        let listing = read(all);
+        let listing = read(&all);
         assert_eq!((listing.appliances.len(), listing.unusable.len()), (1, count));
         assert!(listing.find("good").is_ok());
         assert!(listing.find("with os-arch").unwrap_err().contains("aarch64"));
         assert!(listing.find("nothing").unwrap_err().contains("--list"));
-        assert!(read(vec![application("a"), application("a")]).find("a").unwrap_err().contains("several"));
+        assert!(read(&[application("a"), application("a")]).find("a").unwrap_err().contains("several"));
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn names_for_us_are_terms() {
-        let suggested = |name: &str| read(vec![application(name)]).appliances[0].suggested_name().map(String::from);
+        let suggested = |name: &str| read(&[application(name)]).appliances[0].suggested_name().map(String::from);
         assert_eq!(suggested("Service WordPress - KVM").as_deref(), Some("service-wordpress-kvm"));
         assert_eq!(suggested("12 monkeys").as_deref(), Some("monkeys"));
         assert_eq!(suggested("教學"), None);
