@@ -32,10 +32,10 @@ fn backend(options: OcciOptions) -> OcciBackend {
 }
 
 /// A server learns of what stands behind it when it looks; until then it has no room.
-async fn create(backend: &OcciBackend, spec: &MachineSpec, hears: impl Fn(&BackendError) -> bool) -> BackendError {
+async fn refusal(backend: &OcciBackend, digest: &str, hears: impl Fn(&BackendError) -> bool) -> BackendError {
     let until = Instant::now() + PATIENCE;
     loop {
-        match backend.create(spec).await {
+        match backend.create(&spec(digest)).await {
             Err(error) if hears(&error) || Instant::now() > until => return error,
             // The site that was there before.
             Ok(machine) => backend.delete(&machine.id).await.unwrap(),
@@ -94,7 +94,7 @@ async fn a_ring_makes_nothing_and_says_why() {
 
     let backend = backend(first.options());
     let circle = |error: &BackendError| error.to_string().contains("circle");
-    let refused = create(&backend, &spec(&digest), circle).await;
+    let refused = refusal(&backend, &digest, circle).await;
     assert!(circle(&refused), "{refused}\n{}", first.log());
     assert!(backend.machines().await.unwrap().objects.is_empty());
 
