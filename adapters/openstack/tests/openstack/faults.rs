@@ -83,7 +83,7 @@ async fn f4_a_volume_whose_answer_is_lost_is_found_again() {
 }
 
 #[tokio::test]
-async fn f1_f3_what_does_not_answer_is_unreachable_and_heals() {
+async fn f1_a_refused_connection_is_unreachable_and_heals() {
     let (proxy, backend) = behind_a_proxy!();
     backend.machines().await.unwrap();
     proxy.refuse_connections().await.unwrap();
