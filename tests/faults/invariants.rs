@@ -126,7 +126,7 @@ impl World {
     async fn check_strangers(&self) {
         let get = async |path: &str| {
             let url = format!("{}{path}", self.server(0).base);
-            let request = reqwest::Client::new().get(url).bearer_auth(&self.stranger);
+            let request = crate::client::client().get(url).bearer_auth(&self.stranger);
             Answer::of(request.send().await.unwrap()).await
         };
         for collection in ["/compute/", "/storage/", "/network/", "/storagelink/"] {

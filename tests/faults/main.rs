@@ -20,6 +20,8 @@ mod seed;
 mod silent;
 mod world;
 
+#[path = "../tombolo/client.rs"]
+mod client;
 #[path = "../tombolo/postgres.rs"]
 mod postgres;
 #[allow(dead_code, reason = "shared with the other tests, which need more of it")]

@@ -139,7 +139,7 @@ async fn a47_no_secret_is_in_the_log_in_an_error_or_in_an_event() {
     let server = home.serve();
     let key = if key.is_empty() { std::fs::read_to_string(home.data_dir().join("login.key")).unwrap() } else { key };
     let mut told = strangers(&server).await;
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = crate::client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut browser = Browser { server: &server, client, cookies: Vec::new(), seen: String::new() };
     for (password, fits) in [(WRONG_PASSWORD, false), (PASSWORD, true)] {
         let form_token = browser.form_token("/login").await;

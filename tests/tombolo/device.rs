@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -69,12 +69,12 @@ impl Waiting {
 }
 
 async fn status_with(base: &str, token: &str) -> StatusCode {
-    Client::new().get(format!("{base}/compute/")).bearer_auth(token).send().await.unwrap().status()
+    crate::client::client().get(format!("{base}/compute/")).bearer_auth(token).send().await.unwrap().status()
 }
 
 /// Sends a form as programs do, without a browser.
 async fn ask(base: &str, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
-    let request = Client::new().post(format!("{base}{path}"));
+    let request = crate::client::client().post(format!("{base}{path}"));
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(form(fields));
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
@@ -312,7 +312,7 @@ async fn a17_a_program_gets_nothing_without_what_it_asked_with() {
         assert_eq!(error(&exchange(&code, unknown).await), "unsupported_grant_type");
     }
     let twice = "grant_type=authorization_code&grant_type=authorization_code&code=x";
-    let request = Client::new().post(format!("{base}/login/token")).body(twice);
+    let request = crate::client::client().post(format!("{base}/login/token")).body(twice);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
 }
 

@@ -271,7 +271,7 @@ async fn one_project_opens_so_many_streams_and_another_one_still_gets_in() {
     assert_eq!(refused.header("retry-after"), "10");
     let open = async || server.get("/metrics").await.body.lines().any(|line| line == "tombolo_event_streams 64");
     assert!(open().await);
-    let other = reqwest::Client::new().get(format!("{}/events", server.base)).bearer_auth(&bob).send().await.unwrap();
+    let other = crate::client::client().get(format!("{}/events", server.base)).bearer_auth(&bob).send().await.unwrap();
     assert_eq!(other.status(), StatusCode::OK);
     readers.pop();
     let happened = happen(&home, "p", "all hear it");

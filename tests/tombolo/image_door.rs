@@ -171,7 +171,7 @@ async fn one_project_does_not_take_all_the_places() {
     let refused = server.get(&path).await;
     assert_eq!((refused.status, refused.header("retry-after").as_str()), (StatusCode::SERVICE_UNAVAILABLE, "10"));
     let head = server.request("HEAD", &path).header("Authorization", format!("Bearer {bob}"));
-    let other = reqwest::Client::new().head(format!("{}{path}", server.base)).bearer_auth(&bob).send().await.unwrap();
+    let other = crate::client::client().head(format!("{}{path}", server.base)).bearer_auth(&bob).send().await.unwrap();
     assert_eq!(other.status(), StatusCode::OK, "others are not concerned");
     drop((slow, head));
     for _ in 0..200 {
@@ -198,7 +198,7 @@ async fn ticketed(server: &Server) -> String {
 }
 
 fn reqwest_without_redirects() -> reqwest::Client {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    crate::client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 #[tokio::test]

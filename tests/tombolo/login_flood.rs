@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reqwest::{Client, StatusCode, redirect::Policy};
+use reqwest::{StatusCode, redirect::Policy};
 use tokio::sync::Semaphore;
 
 use crate::{browser::Browser, provider::ANNA, school::School};
@@ -43,7 +43,7 @@ fn resident(process: u32) -> u64 {
 
 /// All of these strangers begin, come back with an answer that is none, and send a logout token that is none.
 async fn strangers_come(base: &str, first: u32) {
-    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    let client = crate::client::builder().redirect(Policy::none()).build().unwrap();
     let crowd = Arc::new(Semaphore::new(CROWD));
     let coming: Vec<_> = (first..first + STRANGERS)
         .map(|number| {

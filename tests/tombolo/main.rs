@@ -5,6 +5,7 @@
 mod backup;
 mod browser;
 mod canary;
+mod client;
 mod command_line;
 mod compute;
 mod conformance;

@@ -93,7 +93,7 @@ pub struct Person {
 
 impl Person {
     pub fn at(base: &str) -> Self {
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        let client = crate::client::builder().redirect(Policy::none()).build().unwrap();
         Self { base: base.to_owned(), cookies: BTreeMap::new(), client }
     }
 

@@ -71,7 +71,7 @@ impl Provider {
             child,
             issuer: text("issuer"),
             control: text("control"),
-            client: reqwest::Client::new(),
+            client: crate::client::client(),
             log,
             _directory: directory,
         }

@@ -80,7 +80,7 @@ pub fn field<'a>(text: &'a str, name: &str) -> &'a str {
 
 pub async fn ask(provider: &Provider, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
     let body = form.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
-    let request = reqwest::Client::new()
+    let request = crate::client::client()
         .post(format!("{}{path}", provider.issuer))
         .basic_auth(CLIENT_ID, Some(CLIENT_SECRET))
         .header("Content-Type", "application/x-www-form-urlencoded")
@@ -90,7 +90,7 @@ pub async fn ask(provider: &Provider, path: &str, form: &[(&str, &str)]) -> (u16
 }
 
 async fn userinfo(provider: &Provider, token: &str) -> Value {
-    let request = reqwest::Client::new().get(format!("{}/me", provider.issuer)).bearer_auth(token);
+    let request = crate::client::client().get(format!("{}/me", provider.issuer)).bearer_auth(token);
     request.send().await.unwrap().json().await.unwrap()
 }
 
@@ -138,7 +138,7 @@ async fn a_person_signs_in_with_a_browser_and_is_signed_out_by_the_provider() {
     provider.change_person("anna", &json!({ "groups": ["class-3b"] })).await;
     provider.rotate_keys(false).await;
     provider.set_away(true).await;
-    assert!(reqwest::get(&provider.issuer).await.is_err_and(|error| error.is_connect()));
+    assert!(crate::client::client().get(&provider.issuer).send().await.is_err_and(|error| error.is_connect()));
     provider.set_away(false).await;
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
     let (status, renewed) = ask(&provider, "/token", &refresh).await;

@@ -158,7 +158,11 @@ impl Home {
                 child: Some(child),
                 base: base.trim_end_matches('/').to_owned(),
                 // Tests see what the server says, not where that would lead.
-                client: Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(60)).build().unwrap(),
+                client: crate::client::builder()
+                    .redirect(Policy::none())
+                    .timeout(Duration::from_secs(60))
+                    .build()
+                    .unwrap(),
                 token: None,
                 log,
             }),

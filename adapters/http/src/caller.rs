@@ -1,8 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use backend::{BackendError, request};
 use bytes::BytesMut;
-use reqwest::{Client, Method, Proxy, RequestBuilder, Response, redirect::Policy};
+use reqwest::{Client, ClientBuilder, Method, Proxy, RequestBuilder, Response, redirect::Policy};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
@@ -37,15 +37,12 @@ impl Caller {
     /// [`OptionsError`] for certificates or a proxy that cannot be used.
     pub fn new(options: &Options) -> Result<Self, OptionsError> {
         let unusable = |error: &reqwest::Error| OptionsError(format!("no HTTP client: {}", innermost(error)));
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
+        let mut builder = builder(options.authorities.as_deref())?
             .connect_timeout(options.connect)
             .pool_idle_timeout(options.idle)
             .pool_max_idle_per_host(if options.idle.is_zero() { 0 } else { options.most_at_once })
             .tcp_nodelay(true)
-            .user_agent(concat!("tombolo/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(trust::tls(options.authorities.as_deref())?);
+            .user_agent(concat!("tombolo/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = &options.proxy {
             builder = builder.proxy(Proxy::all(proxy.clone()).map_err(|error| unusable(&error))?);
         }
@@ -142,6 +139,16 @@ impl Caller {
         }
         Ok(Answer { status, headers, body: body.freeze(), name: Arc::clone(&self.name) })
     }
+}
+
+/// What every client begins with: no redirects, no proxy but a configured one, and TLS that needs nobody to have chosen
+/// a provider of cryptography for the whole process.
+///
+/// # Errors
+/// [`OptionsError`] for authorities' certificates that cannot be used.
+pub fn builder(authorities: Option<&Path>) -> Result<ClientBuilder, OptionsError> {
+    let tls = trust::tls(authorities)?;
+    Ok(Client::builder().no_proxy().redirect(Policy::none()).tls_backend_preconfigured(tls))
 }
 
 enum Broken {

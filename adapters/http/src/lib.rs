@@ -11,7 +11,7 @@ mod options;
 mod trust;
 
 pub use answer::{Answer, Download};
-pub use caller::{Caller, Mode};
+pub use caller::{Caller, Mode, builder};
 pub use options::{Options, OptionsError};
 pub use reqwest::{Body, Method, RequestBuilder, StatusCode, header};
 pub use url::Url;

@@ -8,7 +8,6 @@ use node_driver::wire::Failure;
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
     header::{DATE, HeaderMap},
-    redirect::Policy,
 };
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -42,7 +41,8 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(address: NodeAddress) -> Result<Self, BackendError> {
         // Environment variables for proxies are about the outside world; a node answers itself or not at all.
-        let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(CONNECT);
+        let builder = backend_http::builder(None).map_err(|error| BackendError::Failed(error.to_string()))?;
+        let builder = builder.connect_timeout(CONNECT);
         let (builder, base, token, name) = match address {
             NodeAddress::Unix(path) => {
                 let name = path.display().to_string();

@@ -67,7 +67,7 @@ pub async fn entity_is_found(db: &Db, id: EntityId) {
 
 /// The migrations since then can be taken back and made again.
 pub fn back_and_forth(address: &str) -> Result<(), StoreError> {
-    const SINCE: usize = 5;
+    const SINCE: usize = 6;
     let mut connection = connect(address)?;
     for _ in 0..SINCE {
         match &mut connection {

@@ -3,10 +3,17 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use reqwest::{
-    Client, Method, RequestBuilder, Response,
+    Client, ClientBuilder, Method, RequestBuilder, Response,
     header::{self, HeaderMap},
     redirect::Policy,
 };
+
+/// TLS wants a provider of cryptography, which the tests' process has to choose.
+fn client() -> ClientBuilder {
+    // A second choice is refused, and the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+}
 
 /// Keeps cookies, follows nothing.
 pub struct Browser {
@@ -45,14 +52,14 @@ impl Page {
 
 impl Browser {
     pub fn new(base: &str) -> Self {
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        let client = client().redirect(Policy::none()).build().unwrap();
         Self { base: base.to_owned(), cookies: BTreeMap::new(), client }
     }
 
     /// One that finds the server under another name.
     pub fn calling(&self, host: &str) -> Client {
         let address: SocketAddr = self.base.trim_start_matches("http://").parse().unwrap();
-        Client::builder().redirect(Policy::none()).resolve(host, address).build().unwrap()
+        client().redirect(Policy::none()).resolve(host, address).build().unwrap()
     }
 
     /// A request with the cookies, and nothing else.
