@@ -106,7 +106,11 @@ async fn a_new_version_is_noticed_and_a_withdrawn_one_is_gone() {
     let before = list(&server, 1).await;
     // The same image with other words: nothing but the version would tell OpenNebula.
     let again = home.path("debian.raw");
-    home.must(&["catalog", "publish", again.to_str().unwrap(), "--name", "debian", "--title", "Other words"]);
+    let label = ["--label", "2"];
+    home.must(
+        &[&["catalog", "publish", again.to_str().unwrap(), "--name", "debian", "--title", "Other words"], &label[..]]
+            .concat(),
+    );
     let mut after = list(&server, 1).await;
     for _ in 0..200 {
         if after != before {
