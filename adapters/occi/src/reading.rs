@@ -155,7 +155,12 @@ pub(crate) fn listing(answer: &Answer, asked: MediaType, are_links: bool) -> Res
         let pieces = pieces::of(&answer.body, member)?;
         return Ok(pieces.into_iter().map(|piece| listed(piece, media)).collect());
     }
-    Ok(locations(answer, media)?.into_iter().map(Listed::At).collect())
+    let found = locations(answer, media)?;
+    if found.is_empty() && matches!(asked, MediaType::Json | MediaType::LegacyJson) {
+        // Who speaks JSON lists nothing in JSON. Anything else may be a proxy's, and would mean that everything is gone.
+        return Err("it is not in JSON, and lists nothing".into());
+    }
+    Ok(found.into_iter().map(Listed::At).collect())
 }
 
 fn listed(piece: &[u8], media: MediaType) -> Listed {

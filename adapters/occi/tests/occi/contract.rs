@@ -10,7 +10,7 @@ use occi_adapter::{OcciBackend, RenderingName};
 
 use crate::tombolo::{Tombolo, binary};
 
-pub struct Nothing;
+struct Nothing;
 
 impl ImageSource for Nothing {
     fn local_path(&self) -> Option<&Path> {

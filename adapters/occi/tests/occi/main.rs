@@ -5,5 +5,4 @@ mod chain;
 mod contract;
 mod dialects;
 mod door;
-mod rows;
 mod tombolo;
